@@ -1,0 +1,17 @@
+/** Counts events by name; what `/metrics`, the gateway's health and the tests read. */
+export class Counters {
+  readonly #counts = new Map<string, number>();
+
+  add(name: string, by = 1): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + by);
+  }
+
+  get(name: string): number {
+    return this.#counts.get(name) ?? 0;
+  }
+
+  /** All counters that were ever added to, in the order of their first event. */
+  entries(): IterableIterator<[string, number]> {
+    return this.#counts.entries();
+  }
+}
