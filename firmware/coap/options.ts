@@ -2,7 +2,8 @@
  * What is known about each option (RFC 7252 §5.4 and §5.10, RFC 8613 §4.1), and reading and making their values.
  */
 
-import { utf8Decode, utf8Encode } from "../bytes/utf8.js";
+import { Refusal } from "../bytes/refusal.js";
+import { decodeUtf8, encodeUtf8 } from "../bytes/utf8.js";
 import type { CoapOption } from "./message.js";
 import { OptionNumber } from "./numbers.js";
 
@@ -117,7 +118,7 @@ export function isWellFormed(option: CoapOption): boolean {
   if (definition === undefined) return true;
   const { length } = option.value;
   if (length < definition.minLength || length > definition.maxLength) return false;
-  return definition.format !== "string" || utf8Decode(option.value) !== undefined;
+  return definition.format !== "string" || !(decodeUtf8(option.value) instanceof Refusal);
 }
 
 /**
@@ -181,6 +182,11 @@ export function uintValue(value: Uint8Array): number {
   return result;
 }
 
+function text(value: Uint8Array): string | undefined {
+  const decoded = decodeUtf8(value);
+  return decoded instanceof Refusal ? undefined : decoded;
+}
+
 export function getUint(message: HasOptions, number: number): number | undefined {
   const value = getOption(message, number);
   return value === undefined ? undefined : uintValue(value);
@@ -188,7 +194,7 @@ export function getUint(message: HasOptions, number: number): number | undefined
 
 export function getString(message: HasOptions, number: number): string | undefined {
   const value = getOption(message, number);
-  return value === undefined ? undefined : utf8Decode(value);
+  return value === undefined ? undefined : text(value);
 }
 
 /** All instances of a repeatable string option. Values that are not UTF-8 are left out, see {@link isWellFormed}. */
@@ -196,7 +202,7 @@ export function getStrings(message: HasOptions, number: number): string[] {
   const texts: string[] = [];
   for (const option of message.options) {
     if (option.number !== number || !isWellFormed(option)) continue;
-    texts.push(utf8Decode(option.value)!);
+    texts.push(text(option.value)!);
   }
   return texts;
 }
@@ -240,7 +246,7 @@ export function uintOption(number: number, value: number): CoapOption {
 }
 
 export function stringOption(number: number, text: string): CoapOption {
-  return { number, value: utf8Encode(text) };
+  return { number, value: encodeUtf8(text) };
 }
 
 /** One Uri-Path option (or Location-Path) per segment of "a/b", "/a/b" or ["a", "b"]; none for "" and "/". */
