@@ -43,7 +43,7 @@ function codePoint(text: string, at: number): number {
   return code >= 0xd800 && code <= 0xdfff ? 0xfffd : code;
 }
 
-/** The text of UTF-8 bytes; overlong forms, surrogates and cut characters are refused (RFC 3629 §3). */
+/** The text of UTF-8 bytes, refusing overlong forms, surrogates and cut characters (RFC 3629 §3). */
 export function decodeUtf8(bytes: Uint8Array): string | Refusal<"utf8"> {
   let text = "";
   let at = 0;
