@@ -21,7 +21,7 @@ import { arbitraryMessage } from "./arbitraries.js";
 
 const NONE = new Uint8Array(0);
 
-/** RFC 7252 Appendix A, figures 16 to 23, each as its bytes. */
+/** RFC 7252 Appendix A, each message of figures 16 to 22 once (16 and 17 with the bytes drawn there). */
 const APPENDIX_A: [string, string, CoapMessage][] = [
   [
     "figure 16, request",
@@ -62,10 +62,10 @@ const APPENDIX_A: [string, string, CoapMessage][] = [
   ],
   [
     "figure 22, NON response",
-    "5145 ad7c 75 ff 32322e332043",
-    message(Type.NON, Code.CONTENT, 0xad7c, "75", undefined, "22.3 C"),
+    "5145 ad7d 75 ff 32322e332043",
+    message(Type.NON, Code.CONTENT, 0xad7d, "75", undefined, "22.3 C"),
   ],
-  ["figure 23, reset", "7000 7d41", message(Type.RST, Code.EMPTY, 0x7d41, "")],
+  ["figure 21, reset", "7000 ad7c", message(Type.RST, Code.EMPTY, 0xad7c, "")],
 ];
 
 function message(
