@@ -1,0 +1,183 @@
+/**
+ * Who a device is: what provisioning writes once into its storage and the roles read at every start. One CBOR map
+ * under one key, so that a power cut leaves all of the old identity or all of the new one.
+ */
+
+import type { KeyValueStore } from "../../hal/hal.js";
+import { type CborMap, type CborValue, decodeCbor, encodeCbor } from "../bytes/cbor.js";
+import { Refusal } from "../bytes/refusal.js";
+
+/** Its place in the mesh. */
+export interface MeshIdentity {
+  /** Unicast address of the primary element. */
+  readonly address: number;
+  readonly netKey: Uint8Array;
+  /** Absent in a relay, which is blind. */
+  readonly appKey?: Uint8Array;
+  readonly deviceKey: Uint8Array;
+  readonly ivIndex: number;
+  /** Initial TTL of every message in this network: what a gateway counts hops from. */
+  readonly ttl: number;
+  /** Where readings are published to: a gateway's unicast address, or a group of gateways. Absent in a relay. */
+  readonly publish?: number;
+  /** Group addresses listened to. */
+  readonly subscriptions: readonly number[];
+}
+
+/** Its security context with the server (RFC 8613 §3.2), as the device sees it. */
+export interface OscoreIdentity {
+  readonly masterSecret: Uint8Array;
+  readonly masterSalt: Uint8Array;
+  readonly senderId: Uint8Array;
+  readonly recipientId: Uint8Array;
+  readonly idContext?: Uint8Array;
+}
+
+/** What a sensor node does by itself. */
+export interface Settings {
+  /** Seconds between measurements. */
+  readonly interval: number;
+  /** End-to-end confirmable (DESIGN §4.6); false sends NON and forgets. */
+  readonly confirmable: boolean;
+  /** Readings in one message at most. */
+  readonly batch: number;
+}
+
+export interface Identity {
+  readonly name: string;
+  readonly mesh: MeshIdentity;
+  /** Absent in a relay. */
+  readonly oscore?: OscoreIdentity;
+  readonly settings: Settings;
+}
+
+export const DEFAULT_SETTINGS: Settings = { interval: 60, confirmable: true, batch: 8 };
+
+/** The storage key. */
+const STORED_AS = "identity";
+
+const Key = {
+  name: 0,
+  address: 1,
+  netKey: 2,
+  appKey: 3,
+  deviceKey: 4,
+  ivIndex: 5,
+  ttl: 6,
+  publish: 7,
+  subscriptions: 8,
+  masterSecret: 9,
+  masterSalt: 10,
+  senderId: 11,
+  recipientId: 12,
+  idContext: 13,
+  interval: 14,
+  confirmable: 15,
+  batch: 16,
+} as const;
+
+export type IdentityRefusal = Refusal<"not-provisioned" | "identity-damaged">;
+
+export function saveIdentity(storage: KeyValueStore, { name, mesh, oscore, settings }: Identity): void {
+  const map: CborMap = new Map<number, CborValue>([
+    [Key.name, name],
+    [Key.address, mesh.address],
+    [Key.netKey, mesh.netKey],
+    [Key.deviceKey, mesh.deviceKey],
+    [Key.ivIndex, mesh.ivIndex],
+    [Key.ttl, mesh.ttl],
+    [Key.subscriptions, [...mesh.subscriptions]],
+    [Key.interval, settings.interval],
+    [Key.confirmable, settings.confirmable],
+    [Key.batch, settings.batch],
+  ]);
+  if (mesh.appKey !== undefined) map.set(Key.appKey, mesh.appKey);
+  if (mesh.publish !== undefined) map.set(Key.publish, mesh.publish);
+  if (oscore !== undefined) {
+    map.set(Key.masterSecret, oscore.masterSecret);
+    map.set(Key.masterSalt, oscore.masterSalt);
+    map.set(Key.senderId, oscore.senderId);
+    map.set(Key.recipientId, oscore.recipientId);
+    if (oscore.idContext !== undefined) map.set(Key.idContext, oscore.idContext);
+  }
+  storage.set(STORED_AS, encodeCbor(map));
+}
+
+/** The stored identity, or why there is none. A field that is missing or of a wrong length is named, never shown. */
+export function loadIdentity(storage: KeyValueStore): Identity | IdentityRefusal {
+  const stored = storage.get(STORED_AS);
+  if (stored === undefined) return new Refusal("not-provisioned");
+  const map = decodeCbor(stored);
+  if (!(map instanceof Map)) return new Refusal("identity-damaged", "no map");
+  const fields = new Fields(map);
+  const appKey = fields.optional("appKey", isKey);
+  const publish = fields.optional("publish", isAddress);
+  const mesh: MeshIdentity = {
+    address: fields.required("address", isAddress),
+    netKey: fields.required("netKey", isKey),
+    ...(appKey !== undefined && { appKey }),
+    deviceKey: fields.required("deviceKey", isKey),
+    ivIndex: fields.required("ivIndex", isWhole),
+    ttl: fields.required("ttl", isWhole),
+    ...(publish !== undefined && { publish }),
+    subscriptions: fields.required("subscriptions", isAddresses),
+  };
+  const masterSecret = fields.optional("masterSecret", isBytes);
+  const idContext = fields.optional("idContext", isBytes);
+  const oscore: OscoreIdentity | undefined = masterSecret && {
+    masterSecret,
+    masterSalt: fields.required("masterSalt", isBytes),
+    senderId: fields.required("senderId", isBytes),
+    recipientId: fields.required("recipientId", isBytes),
+    ...(idContext !== undefined && { idContext }),
+  };
+  const identity: Identity = {
+    name: fields.required("name", (value): value is string => typeof value === "string"),
+    mesh,
+    ...(oscore !== undefined && { oscore }),
+    settings: {
+      interval: fields.required(
+        "interval",
+        (value): value is number => typeof value === "number" && value > 0,
+      ),
+      confirmable: fields.required("confirmable", (value): value is boolean => typeof value === "boolean"),
+      batch: fields.required(
+        "batch",
+        (value): value is number => isWhole(value) && value >= 1 && value <= 64,
+      ),
+    },
+  };
+  if (fields.damaged.length > 0) return new Refusal("identity-damaged", fields.damaged.join(", "));
+  return identity;
+}
+
+/** Takes typed fields out of a map and remembers the names of those that do not fit. */
+class Fields {
+  readonly #map: CborMap;
+  readonly damaged: string[] = [];
+
+  constructor(map: CborMap) {
+    this.#map = map;
+  }
+
+  optional<T extends CborValue>(
+    name: keyof typeof Key,
+    fits: (value: CborValue) => value is T,
+  ): T | undefined {
+    return this.#map.has(Key[name]) ? this.required(name, fits) : undefined;
+  }
+
+  required<T extends CborValue>(name: keyof typeof Key, fits: (value: CborValue) => value is T): T {
+    const value = this.#map.get(Key[name]);
+    if (value !== undefined && fits(value)) return value;
+    this.damaged.push(name);
+    // Never seen by anybody: a damaged field makes the whole identity a refusal.
+    return undefined as unknown as T;
+  }
+}
+
+const isBytes = (value: CborValue): value is Uint8Array => value instanceof Uint8Array;
+const isKey = (value: CborValue): value is Uint8Array => value instanceof Uint8Array && value.length === 16;
+const isWhole = (value: CborValue): value is number => Number.isInteger(value) && (value as number) >= 0;
+const isAddress = (value: CborValue): value is number => isWhole(value) && value >= 1 && value <= 0xffff;
+const isAddresses = (value: CborValue): value is number[] => Array.isArray(value) && value.every(isAddress);
