@@ -1,0 +1,270 @@
+import type { DigitalIn, DigitalOut } from "../../hal/hal.js";
+import type { Counters } from "../bytes/counters.js";
+import type { AtChannel, AtOutcome } from "./at/channel.js";
+import type { AtLine } from "./at/line.js";
+import type { AtLog } from "./at/log.js";
+import type { AtWriter } from "./at/writer.js";
+import type { ResolvedConfig, Timing } from "./config.js";
+import { Network } from "./network.js";
+import type { GrantedPowerSaving } from "./power-saving.js";
+import type { Routine } from "./routine.js";
+
+/** What the driver is about, as its owner sees it. */
+export type ModemState =
+  | "off"
+  | "starting"
+  | "registering"
+  | "opening"
+  | "ready"
+  | "asleep"
+  | "recovering"
+  | "stopping";
+
+/**
+ * What became of a datagram. `sent`: the modem took it, which is neither sent nor delivered. `refused`: it was
+ * certainly not sent. `unknown`: no answer, or a restart in between.
+ */
+export type SendOutcome = "sent" | "refused" | "unknown";
+
+/**
+ * Why the driver left its course: `deaf`, the modem does not answer `AT`; `restarted`, it has lost its settings
+ * without our doing; `rebooted`, we did it for a setting; `off`, V_INT fell; `stuck`, it answers but does not get on;
+ * `asleep`, PSM has begun, which is no fault at all but has the same way out.
+ */
+export type Fault = "deaf" | "stuck" | "restarted" | "rebooted" | "off" | "asleep";
+
+/** Lines that a board may lack. */
+export interface ModemLines {
+  /** PWR_ON, active low. */
+  readonly powerOn?: DigitalOut | undefined;
+  /** RESET_N, active low. */
+  readonly reset?: DigitalOut | undefined;
+  /** V_INT: high while the modem is on. */
+  readonly vInt?: DigitalIn | undefined;
+}
+
+/** What the modem says of itself. */
+export interface Identity {
+  model: string | undefined;
+  firmware: string | undefined;
+  imei: string | undefined;
+  imsi: string | undefined;
+  iccid: string | undefined;
+}
+
+export interface CommandOptions {
+  /** Milliseconds; default 5 s, what the manual's quick commands never need. */
+  limit?: number;
+  prefix?: string;
+  optional?: boolean;
+  onLine?: (line: AtLine) => boolean;
+  data?: Uint8Array;
+  binaryField?: number;
+  /** Writes what follows `AT`, where text alone does not do. */
+  write?: (writer: AtWriter) => void;
+}
+
+const QUICK = 5000;
+
+/** A setting that the modem does not keep is not set again and again: each time costs a reboot. */
+const MOST_ATTEMPTS = 2;
+
+/**
+ * What the routines of the driver share: the channel, what is known of modem and network, the datagram in hand.
+ *
+ * A fault is a note, not an exception: once set, every further command ends at once with `cancelled`, so a routine
+ * runs down to its end without a check behind each command, and the main course reads the note there.
+ */
+export class Context {
+  readonly at: AtChannel;
+  readonly config: ResolvedConfig;
+  readonly timing: Timing;
+  readonly counters: Counters;
+  readonly lines: ModemLines;
+  readonly log: AtLog | undefined;
+  readonly setBaud: ((baud: number) => void) | undefined;
+  readonly network = new Network();
+  readonly identity: Identity = {
+    model: undefined,
+    firmware: undefined,
+    imei: undefined,
+    imsi: undefined,
+    iccid: undefined,
+  };
+  readonly granted: GrantedPowerSaving = { periodicUpdate: undefined, activeTime: undefined };
+  now = 0;
+  /** The speed that this side speaks. */
+  baud: number;
+  fault: Fault | undefined;
+  /** The text behind the last `+CME ERROR: `. */
+  lastError = "";
+  /** When the modem was last switched on or rebooted by us. */
+  poweredAt = -Infinity;
+  /** How long the next search for a network may take before the radio is switched off and on. */
+  radioPatience: number;
+  /** The PIN was refused once: a second try could lock the SIM. */
+  pinRefused = false;
+  /** How often each setting was set that was not as wanted. */
+  readonly attempts = new Map<string, number>();
+
+  /** The socket, −1 for none. */
+  socket = -1;
+  /** The server's address once it is known. */
+  address: string | undefined;
+  /** A URC has announced data, or it is time to look for some. */
+  unread = false;
+  /** +UUSOCL: the modem has closed our socket. */
+  closed = false;
+  /** Datagrams since the last answer, and when the first of them went. */
+  unanswered = 0;
+  unansweredSince = 0;
+  /** How often silence was already answered by a step, each harsher than the one before. */
+  silences = 0;
+  /** The datagram that `send` took: its length, −1 for none. */
+  pendingLength = -1;
+  readonly pending: Uint8Array;
+
+  readonly #onState: (state: ModemState) => void;
+  readonly #onSent: (outcome: SendOutcome) => void;
+  readonly onDatagram: (bytes: Uint8Array) => void;
+
+  constructor(options: {
+    at: AtChannel;
+    config: ResolvedConfig;
+    counters: Counters;
+    lines: ModemLines;
+    log: AtLog | undefined;
+    setBaud: ((baud: number) => void) | undefined;
+    maxDatagram: number;
+    onState: (state: ModemState) => void;
+    onSent: (outcome: SendOutcome) => void;
+    onDatagram: (bytes: Uint8Array) => void;
+  }) {
+    this.at = options.at;
+    this.config = options.config;
+    this.timing = options.config.timing;
+    this.counters = options.counters;
+    this.lines = options.lines;
+    this.log = options.log;
+    this.setBaud = options.setBaud;
+    this.baud = options.config.baud;
+    this.radioPatience = options.config.timing.radioPatience;
+    this.pending = new Uint8Array(options.maxDatagram);
+    this.#onState = options.onState;
+    this.#onSent = options.onSent;
+    this.onDatagram = options.onDatagram;
+  }
+
+  enter(state: ModemState): void {
+    this.#onState(state);
+  }
+
+  note(text: string): void {
+    this.log?.("-", text);
+  }
+
+  /** Ends the datagram in hand, if there is one. */
+  settle(outcome: SendOutcome): void {
+    if (this.pendingLength < 0) return;
+    this.pendingLength = -1;
+    this.counters.add(`send-${outcome}`);
+    this.#onSent(outcome);
+  }
+
+  /** Whether a setting that is not as wanted may be set (once more). */
+  mayAttempt(setting: string): boolean {
+    const attempts = this.attempts.get(setting) ?? 0;
+    if (attempts > MOST_ATTEMPTS) return false;
+    this.attempts.set(setting, attempts + 1);
+    if (attempts === MOST_ATTEMPTS) this.counters.add("setting-not-kept");
+    return attempts < MOST_ATTEMPTS;
+  }
+
+  /** Waits `milliseconds`, or until `ready` says so. Returns whether it did. */
+  *wait(milliseconds: number, ready: () => boolean = never): Routine<boolean> {
+    const deadline = this.now + milliseconds;
+    if (ready()) return true;
+    yield { deadline, ready };
+    return ready();
+  }
+
+  /**
+   * One command and its end. `text` is what stands behind `AT`.
+   *
+   * Without an answer within the command's own limit the modem is asked with `AT`; only if that is not answered
+   * either is it deaf (trap 3).
+   */
+  *command(text: string, options: CommandOptions = {}): Routine<AtOutcome> {
+    if (this.fault !== undefined) return "cancelled";
+    if (this.config.uartSleep && this.now - this.at.lastActivity > this.timing.uartIdle) {
+      if (!(yield* this.listens(5))) this.#deaf();
+      if (this.fault !== undefined) return "cancelled";
+    }
+    const outcome = yield* this.execute(text, options);
+    if (outcome === "timeout") {
+      this.counters.add("no-answer");
+      if (!(yield* this.listens(4))) this.#deaf();
+      // What the late command does or did is unknown; let its answer, if one still comes, pass by.
+      else yield* this.wait(500);
+    }
+    return outcome;
+  }
+
+  #deaf(): void {
+    this.fault ??= "deaf";
+  }
+
+  /** Whether the modem answers `AT` within so many tries. */
+  *listens(tries: number): Routine<boolean> {
+    for (let i = 0; i < tries; i++) {
+      if ((yield* this.execute("", { limit: this.timing.probe })) === "ok") return true;
+    }
+    return false;
+  }
+
+  /** One command, whatever the fault. */
+  *execute(text: string, options: CommandOptions): Routine<AtOutcome> {
+    const end: { outcome?: AtOutcome } = {};
+    this.at.execute(
+      {
+        write: (writer) => {
+          writer.text("AT").text(text);
+          options.write?.(writer);
+        },
+        limit: options.limit ?? QUICK,
+        ...(options.prefix !== undefined && { prefix: options.prefix }),
+        ...(options.optional === true && { optional: true }),
+        ...(options.onLine !== undefined && { onLine: options.onLine }),
+        ...(options.data !== undefined && { data: options.data }),
+        ...(options.binaryField !== undefined && { binaryField: options.binaryField }),
+        done: (outcome, detail) => {
+          end.outcome = outcome;
+          if (outcome === "error") this.lastError = detail;
+        },
+      },
+      this.now,
+    );
+    if (end.outcome === undefined) yield { deadline: Infinity, ready: () => end.outcome !== undefined };
+    return end.outcome!;
+  }
+
+  /** The one line that a query answers with, without its prefix; `undefined` when there was none. */
+  *query(text: string, prefix: string, limit?: number): Routine<string | undefined> {
+    let answer: string | undefined;
+    const outcome = yield* this.command(text, {
+      prefix,
+      ...(limit !== undefined && { limit }),
+      onLine: (line) => {
+        let from = prefix.length;
+        while (line.startsWith(" ", from)) from++;
+        answer ??= line.text(from);
+        return true;
+      },
+    });
+    return outcome === "ok" ? answer : undefined;
+  }
+}
+
+function never(): boolean {
+  return false;
+}
