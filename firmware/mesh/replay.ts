@@ -1,0 +1,171 @@
+import type { KeyValueStore } from "../../hal/hal.js";
+import { ByteReader } from "../bytes/reader.js";
+import { ByteWriter } from "../bytes/writer.js";
+import { SEQ_MAX } from "./numbers.js";
+
+/** Sources in one stored value. One write covers the neighbours too, which under even traffic need it soon as well. */
+const CHUNK = 32;
+const ENTRY = 9;
+const PREFIX = "mesh.rpl";
+const FREE = 0;
+
+export type ReplayVerdict = "new" | "replay" | "replay-list-full";
+
+/**
+ * The replay protection list (Mesh Profile §3.8.8): per source, only numbers above the last accepted one.
+ *
+ * Writing every accepted number would wear out the flash, writing now and then would let an old message in after a
+ * power cut. So the list stores a *ceiling* per source, some numbers above the last accepted one, before it accepts
+ * anything beyond the stored one. After a cut everything up to the ceiling is refused: a peer may lose a few messages
+ * (which it repeats, as they were not acknowledged), but no message is ever taken twice. `flush` makes a clean
+ * restart exact.
+ *
+ * Segment acknowledgments have a mark of their own. They are sent while a segmented message to the same node may be
+ * under way, with higher numbers than that message's SeqAuth: if they moved its mark too, a message whose first
+ * segments were lost would be refused for good.
+ */
+export class ReplayList {
+  readonly #storage: KeyValueStore;
+  readonly #block: number;
+  // Columns rather than objects: 14 bytes per source, and a search that runs in native code on the chip.
+  readonly #sources: Uint16Array;
+  readonly #ivIndexes: Uint32Array;
+  /** Last accepted message, -1 when there was none. */
+  readonly #seqs: Int32Array;
+  /** Last accepted segment acknowledgment. */
+  readonly #acknowledgments: Int32Array;
+  /** What storage refuses up to and including, plus one, under the entry's IV Index. */
+  readonly #stored: Uint32Array;
+  #size = 0;
+
+  /**
+   * @param capacity most sources; further ones are refused (§3.8.8). What is stored already is kept in any case.
+   * @param block numbers by which a ceiling is above the number that needs it
+   */
+  constructor(storage: KeyValueStore, capacity: number, block: number) {
+    this.#storage = storage;
+    this.#block = block;
+    const chunks: Uint8Array[] = [];
+    for (;;) {
+      const stored = storage.get(PREFIX + chunks.length);
+      if (stored === undefined) break;
+      chunks.push(stored);
+    }
+    const places = Math.max(capacity, chunks.length * CHUNK);
+    this.#sources = new Uint16Array(places);
+    this.#ivIndexes = new Uint32Array(places);
+    this.#seqs = new Int32Array(places);
+    this.#acknowledgments = new Int32Array(places);
+    this.#stored = new Uint32Array(places);
+    for (let chunk = 0; chunk < chunks.length; chunk++) this.#load(chunk * CHUNK, chunks[chunk]);
+  }
+
+  /** Sources that are remembered. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /**
+   * Whether a message may be taken.
+   * @param ivIndex the IV Index that it was sent under
+   * @param seq its SEQ, or of a segmented message the one of its first segment (SeqAuth)
+   */
+  check(src: number, ivIndex: number, seq: number): ReplayVerdict {
+    const place = this.#sources.indexOf(src);
+    if (place < 0) return this.#place(ivIndex) < 0 ? "replay-list-full" : "new";
+    const known = this.#ivIndexes[place];
+    if (ivIndex !== known) return ivIndex > known ? "new" : "replay";
+    return seq > this.#seqs[place] ? "new" : "replay";
+  }
+
+  /**
+   * Remembers a message that {@link check} let pass; durable, as far as replays go, when this returns.
+   * @returns false when there is no place for the source: the message must not be taken then
+   */
+  accept(src: number, ivIndex: number, seq: number): boolean {
+    const place = this.#take(src, ivIndex);
+    if (place < 0) return false;
+    if (ivIndex === this.#ivIndexes[place] && seq > this.#seqs[place]) {
+      this.#seqs[place] = seq;
+      if (seq >= this.#stored[place]) this.#store(place - (place % CHUNK), this.#block);
+    }
+    return true;
+  }
+
+  /**
+   * Whether a segment acknowledgment is new, and remembers it. Not stored: an old one can only repeat, of the few
+   * messages under way now, what their receiver has said before.
+   */
+  acceptAcknowledgment(src: number, ivIndex: number, seq: number): boolean {
+    const place = this.#take(src, ivIndex);
+    if (place < 0 || ivIndex !== this.#ivIndexes[place] || seq <= this.#acknowledgments[place]) return false;
+    this.#acknowledgments[place] = seq;
+    return true;
+  }
+
+  /** Stores the exact numbers: for a clean end only. */
+  flush(): void {
+    for (let from = 0; from < this.#sources.length; from += CHUNK) {
+      if (this.#sources[from] !== FREE) this.#store(from, 0);
+    }
+  }
+
+  /** Forgets everything, in storage too: at a node reset. */
+  clear(): void {
+    for (let from = 0; from < this.#sources.length; from += CHUNK)
+      this.#storage.delete(PREFIX + from / CHUNK);
+    this.#sources.fill(FREE);
+    this.#size = 0;
+  }
+
+  /** The source's place, a new one if need be, under at least this IV Index; -1 when the list is full. */
+  #take(src: number, ivIndex: number): number {
+    let place = this.#sources.indexOf(src);
+    if (place < 0) {
+      place = this.#place(ivIndex);
+      if (place < 0) return -1;
+      if (this.#sources[place] === FREE) this.#size++;
+      this.#sources[place] = src;
+    } else if (ivIndex <= this.#ivIndexes[place]) {
+      return place;
+    }
+    this.#ivIndexes[place] = ivIndex;
+    this.#seqs[place] = -1;
+    this.#acknowledgments[place] = -1;
+    this.#stored[place] = 0;
+    return place;
+  }
+
+  /** The first free place, or that of a source which cannot send a valid message any more; -1 when there is none. */
+  #place(ivIndex: number): number {
+    const free = this.#sources.indexOf(FREE);
+    if (free >= 0) return free;
+    // Nothing is accepted from before the previous IV Index, so an entry from there protects nothing (§3.10.5).
+    for (let i = 0; i < this.#sources.length; i++) if (this.#ivIndexes[i] + 1 < ivIndex) return i;
+    return -1;
+  }
+
+  #store(from: number, above: number): void {
+    const writer = new ByteWriter(CHUNK * ENTRY);
+    const end = Math.min(from + CHUNK, this.#sources.length);
+    for (let i = from; i < end; i++) {
+      if (this.#sources[i] === FREE || this.#seqs[i] < 0) continue;
+      const ceiling = Math.min(this.#seqs[i] + above, SEQ_MAX);
+      this.#stored[i] = ceiling + 1;
+      writer.u16(this.#sources[i]).u32(this.#ivIndexes[i]).uint(ceiling, 3);
+    }
+    this.#storage.set(PREFIX + from / CHUNK, writer.finish());
+  }
+
+  #load(from: number, stored: Uint8Array): void {
+    const reader = new ByteReader(stored);
+    for (let i = from; i < from + CHUNK && reader.remaining >= ENTRY; i++) {
+      this.#sources[i] = reader.u16()!;
+      this.#ivIndexes[i] = reader.u32()!;
+      this.#seqs[i] = reader.uint(3)!;
+      this.#acknowledgments[i] = this.#seqs[i];
+      this.#stored[i] = this.#seqs[i] + 1;
+      this.#size++;
+    }
+  }
+}

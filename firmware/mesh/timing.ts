@@ -1,0 +1,62 @@
+/** Times of the transport layers in milliseconds, with what Mesh Profile 1.0.1 §3.5.3 asks for at least. */
+export interface MeshTiming {
+  /** Between two segments of a message. Default: what the bearer needs to send one. */
+  readonly segmentInterval: number;
+  /** Without acknowledgment segments are sent again after this (§3.5.3.3: ≥ 200) … */
+  readonly retransmitBase: number;
+  /** … plus this per hop that the TTL allows (≥ 50). */
+  readonly retransmitPerHop: number;
+  /** Rounds of sending in a row that bring no new acknowledgment before a message to a unicast address fails. */
+  readonly retransmitRounds: number;
+  /** Rounds in which the segments of a message to a group are sent (§3.5.3.3: ≥ 2), and the pause between them. */
+  readonly groupRounds: number;
+  readonly groupPause: number;
+  /** A receiver acknowledges this long after the last segment should have come (§3.5.3.4: ≥ 150) … */
+  readonly acknowledgeBase: number;
+  /** … plus this per hop of the TTL (≥ 50). */
+  readonly acknowledgePerHop: number;
+  /** An unfinished message is given up after this without a new segment (§3.5.3.4: ≥ 10,000). */
+  readonly incomplete: number;
+  /** Pause before a finished message is acknowledged again, so that one answer serves a burst of repeated segments. */
+  readonly acknowledgeAgain: number;
+  /** When the bearer's queue was full. */
+  readonly queueRetry: number;
+}
+
+export const DEFAULT_TIMING: MeshTiming = {
+  segmentInterval: 75,
+  retransmitBase: 200,
+  retransmitPerHop: 50,
+  retransmitRounds: 6,
+  groupRounds: 3,
+  groupPause: 100,
+  acknowledgeBase: 150,
+  acknowledgePerHop: 50,
+  incomplete: 10_000,
+  acknowledgeAgain: 30,
+  queueRetry: 20,
+};
+
+/** How much a node remembers. Memory of the lists is taken once, at the start. */
+export interface MeshLimits {
+  /** Sources in the replay protection list; messages of further ones are refused. */
+  readonly replayEntries: number;
+  /** Numbers that one write of the replay list or of SEQ covers: more saves flash, less saves numbers after a cut. */
+  readonly replayBlock: number;
+  readonly seqBlock: number;
+  /** PDUs in the network message cache. */
+  readonly messageCache: number;
+  /** Segmented messages received at the same time, at most two of them from one source. */
+  readonly rxSessions: number;
+  /** Messages that wait or are being sent. */
+  readonly txSessions: number;
+}
+
+export const DEFAULT_LIMITS: MeshLimits = {
+  replayEntries: 64,
+  replayBlock: 32,
+  seqBlock: 256,
+  messageCache: 128,
+  rxSessions: 8,
+  txSessions: 6,
+};
