@@ -93,20 +93,20 @@ export class FaultyBearer implements AdvertisingBearer {
     const twice = random.chance(rates.duplicate ?? 0);
     if (random.chance(rates.reorder ?? 0)) {
       counts.reorder++;
-      const held = frame.slice();
+      const held = new Uint8Array(frame);
       this.#clock.post(this.#clock.now() + random.between(0, rates.delay ?? 100), () => pass(held));
     } else {
       pass(frame);
     }
     if (!twice) return;
     counts.duplicate++;
-    const copy = frame.slice();
+    const copy = new Uint8Array(frame);
     this.#clock.post(this.#clock.now() + random.between(0, rates.delay ?? 100), () => pass(copy));
   }
 }
 
 function flipBits(data: Uint8Array, random: Random): Uint8Array {
-  const flipped = data.slice();
+  const flipped = new Uint8Array(data);
   for (let left = 1 + random.below(4); left > 0; left--) {
     flipped[HEADER + random.below(data.length - HEADER)] ^= 1 << random.below(8);
   }

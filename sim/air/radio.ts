@@ -209,7 +209,7 @@ export class SimulatedRadio implements AdvertisingBearer {
       throw new RangeError(`count must be 1 or more, not ${count}`);
     if (!(interval >= 0)) throw new RangeError(`interval must be 0 ms or more, not ${interval}`);
     return this.#enqueue({
-      data: data.slice(),
+      data: new Uint8Array(data),
       interval: Math.max(interval, MINIMUM_ADVERTISING_INTERVAL),
       pduType: ADV_NONCONN_IND,
       left: count,
@@ -224,7 +224,7 @@ export class SimulatedRadio implements AdvertisingBearer {
   sendEvent(pduType: number, data: Uint8Array): boolean {
     if (data.length > MAXIMUM_ADVERTISING_DATA) throw new RangeError(`${data.length} bytes, at most 31 fit`);
     return this.#enqueue({
-      data: data.slice(),
+      data: new Uint8Array(data),
       interval: MINIMUM_ADVERTISING_INTERVAL,
       pduType,
       left: 1,
