@@ -64,6 +64,12 @@ export class ByteWriter {
     return this;
   }
 
+  /** Leaves room for `length` bytes whose values are whatever was there. */
+  skip(length: number): this {
+    this.#reserve(length);
+    return this;
+  }
+
   /** What was written, as a view that the next `reset` or write may change. */
   view(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);

@@ -1,0 +1,146 @@
+/** Protecting requests and responses (RFC 8613 §8.1 and §8.3). */
+
+import type { Aead } from "../../hal/hal.js";
+import { ByteWriter } from "../bytes/writer.js";
+import { encodeOptions } from "../coap/codec.js";
+import type { CoapMessage, CoapOption } from "../coap/message.js";
+import { Code, isRequest, isResponse, OptionNumber } from "../coap/numbers.js";
+import { insertOption } from "../coap/options.js";
+import type { SecurityContext } from "./context.js";
+import { Exchange } from "./exchange.js";
+import { ProtectError, type SplitOptions, splitOptions } from "./fields.js";
+import { encodeOscoreOption, type OscoreOption } from "./option.js";
+import { encodePartialIv } from "./partial-iv.js";
+
+const PAYLOAD_MARKER = 0xff;
+
+export interface ProtectedRequest {
+  /** What goes out. Type, message ID and token are those of the message that was given. */
+  readonly message: CoapMessage;
+  /** For {@link unprotectResponse}. */
+  readonly exchange: Exchange;
+}
+
+export interface RequestOptions {
+  /**
+   * The kid context to send: true for the context's ID Context, or the bytes themselves (App. B.2 wraps them).
+   * Default: none, as the other endpoint knows it (§5.1).
+   */
+  readonly kidContext?: boolean | Uint8Array | undefined;
+}
+
+/**
+ * Protects a request (RFC 8613 §8.1).
+ * @param partialIv a Sender Sequence Number that this Sender Key has never seen: from {@link SequenceNumbers}
+ * @throws ProtectError when the message is no request or is protected already; RangeError for a number above 2^40 - 1
+ */
+export function protectRequest(
+  context: SecurityContext,
+  message: CoapMessage,
+  partialIv: number,
+  options?: RequestOptions,
+): ProtectedRequest {
+  if (!isRequest(message.code)) throw new ProtectError(`code ${message.code} is no request`);
+  const bytes = encodePartialIv(partialIv);
+  const wanted = options?.kidContext;
+  const kidContext = wanted === true ? context.idContext : wanted === false ? undefined : wanted;
+  const split = splitOptions(message, true);
+  const aad =
+    split.classI.length === 0 ? context.senderAad.fill(bytes) : context.senderAad.encode(bytes, split.classI);
+  const payload = seal(context.senderAead, context.senderNonce.fill(bytes), aad, message, split);
+  return {
+    message: outerMessage(
+      message,
+      split.observe ? Code.FETCH : Code.POST,
+      split.outer,
+      { partialIv: bytes, kidContext, kid: context.senderId },
+      payload,
+    ),
+    exchange: new Exchange(context, true, bytes),
+  };
+}
+
+export interface ResponseOptions {
+  /**
+   * A Sender Sequence Number of ours. Needed for every response but the first to one request, for one whose request
+   * was not checked against the replay window, and for one under another context; else left out, which saves its bytes.
+   */
+  readonly partialIv?: number | undefined;
+  /** Another context than the request's, for App. B.2. */
+  readonly context?: SecurityContext | undefined;
+  /** For App. B.2. */
+  readonly kidContext?: Uint8Array | undefined;
+}
+
+/**
+ * Protects a response (RFC 8613 §8.3). Type, message ID and token are those of the message that was given.
+ * @throws ProtectError when the request's nonce would be used a second time, the message is no response, or is
+ * protected already
+ */
+export function protectResponse(
+  exchange: Exchange,
+  message: CoapMessage,
+  options?: ResponseOptions,
+): CoapMessage {
+  if (!isResponse(message.code)) throw new ProtectError(`code ${message.code} is no response`);
+  if (exchange.isClient) throw new ProtectError("a response in an exchange that we began");
+  const context = options?.context ?? exchange.context;
+  const { requestPartialIv } = exchange;
+  const split = splitOptions(message, false);
+  const number = options?.partialIv;
+  let nonce: Uint8Array;
+  let partialIv: Uint8Array | undefined;
+  if (number !== undefined) {
+    partialIv = encodePartialIv(number);
+    nonce = context.senderNonce.fill(partialIv);
+  } else {
+    if (exchange.requestNonceUsed) throw new ProtectError("its nonce was used for another response");
+    exchange.requestNonceUsed = true;
+    nonce = context.recipientNonce.fill(requestPartialIv);
+  }
+  const template = context.recipientAad;
+  const aad =
+    split.classI.length === 0
+      ? template.fill(requestPartialIv)
+      : template.encode(requestPartialIv, split.classI);
+  return outerMessage(
+    message,
+    split.observe ? Code.CONTENT : Code.CHANGED,
+    split.outer,
+    { partialIv, kidContext: options?.kidContext },
+    seal(context.senderAead, nonce, aad, message, split),
+  );
+}
+
+/** Code, Class E options and payload (RFC 8613 §5.3), encrypted in the memory that they were written to. */
+function seal(
+  aead: Aead,
+  nonce: Uint8Array,
+  aad: Uint8Array,
+  message: CoapMessage,
+  split: SplitOptions,
+): Uint8Array {
+  const { payload } = message;
+  const { inner } = split;
+  let capacity = 2 + payload.length + aead.tagLength;
+  for (let i = 0; i < inner.length; i++) capacity += 5 + inner[i].value.length;
+  const writer = new ByteWriter(capacity);
+  writer.u8(message.code);
+  encodeOptions(inner, writer);
+  if (payload.length > 0) writer.u8(PAYLOAD_MARKER).bytes(payload);
+  const { length } = writer;
+  // Room for the tag, so that the AEAD can work in place.
+  const sealed = writer.skip(aead.tagLength).view();
+  return aead.seal(nonce, aad, sealed.subarray(0, length), sealed);
+}
+
+function outerMessage(
+  message: CoapMessage,
+  code: number,
+  options: CoapOption[],
+  option: OscoreOption,
+  payload: Uint8Array,
+): CoapMessage {
+  insertOption(options, { number: OptionNumber.OSCORE, value: encodeOscoreOption(option) });
+  return { type: message.type, code, messageId: message.messageId, token: message.token, options, payload };
+}
