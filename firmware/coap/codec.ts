@@ -170,10 +170,21 @@ function cut(number: number): Refusal<CoapOptionReason> {
  */
 export function encodeMessage(message: CoapMessage, writer?: ByteWriter): Uint8Array {
   const out = writer === undefined ? new ByteWriter(64) : writer.reset();
-  writeHeader(out, message.type, message.code, message.messageId, message.token);
-  encodeOptions(message.options, out);
-  if (message.payload.length > 0) out.u8(PAYLOAD_MARKER).bytes(message.payload);
+  encodeContent(out, message.type, message, message.messageId, message.token);
   return out.view();
+}
+
+/** Writes a message whose code, options and payload come from one place, type, message ID and token from another. */
+export function encodeContent(
+  out: ByteWriter,
+  type: Type,
+  content: { readonly code: number; readonly options: readonly CoapOption[]; readonly payload: Uint8Array },
+  messageId: number,
+  token: Uint8Array,
+): void {
+  writeHeader(out, type, content.code, messageId, token);
+  encodeOptions(content.options, out);
+  if (content.payload.length > 0) out.u8(PAYLOAD_MARKER).bytes(content.payload);
 }
 
 /** The four bytes of the header and the token. @throws CoapFieldError */
