@@ -103,8 +103,8 @@ export class NetworkCodec {
     for (let i = 0; i < candidates.length; i++) {
       const result = this.#open(candidates[i], pduIvIndex, length);
       if (!(result instanceof Refusal)) return result;
+      if (result === REFUSED.duplicate || result === REFUSED.destination) return result;
       // With two keys of one NID the wrong one ends at a random header or at the MIC, and says nothing.
-      if (result !== REFUSED.mic && result !== REFUSED.source) return result;
       if (candidates.length === 1) refusal = result;
     }
     return refusal;
