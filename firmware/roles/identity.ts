@@ -78,7 +78,12 @@ const Key = {
 
 export type IdentityRefusal = Refusal<"not-provisioned" | "identity-damaged">;
 
-export function saveIdentity(storage: KeyValueStore, { name, mesh, oscore, settings }: Identity): void {
+export function saveIdentity(storage: KeyValueStore, identity: Identity): void {
+  storage.set(STORED_AS, encodeIdentity(identity));
+}
+
+/** The stored form. */
+export function encodeIdentity({ name, mesh, oscore, settings }: Identity): Uint8Array {
   const map: CborMap = new Map<number, CborValue>([
     [Key.name, name],
     [Key.address, mesh.address],
@@ -100,7 +105,7 @@ export function saveIdentity(storage: KeyValueStore, { name, mesh, oscore, setti
     map.set(Key.recipientId, oscore.recipientId);
     if (oscore.idContext !== undefined) map.set(Key.idContext, oscore.idContext);
   }
-  storage.set(STORED_AS, encodeCbor(map));
+  return encodeCbor(map);
 }
 
 /** The stored identity, or why there is none. A field that is missing or of a wrong length is named, never shown. */

@@ -1,0 +1,28 @@
+import type { Hal } from "../../hal/hal.js";
+import { MeshStack } from "../mesh/stack.js";
+import type { MeshIdentity } from "./identity.js";
+
+/** The mesh stack of a provisioned device, over its HAL. A device without an AppKey is blind. */
+export function makeMeshStack(hal: Hal, mesh: MeshIdentity, { relay }: { relay: boolean }): MeshStack {
+  const { clock, crypto, bearer, storage } = hal;
+  return new MeshStack({
+    crypto,
+    storage,
+    random: () => {
+      const [a, b, c] = crypto.random(3);
+      return (a * 65536 + b * 256 + c) / 2 ** 24;
+    },
+    now: () => clock.now(),
+    transmit: (data, count, interval) => bearer.send(data, count, interval),
+    config: {
+      unicastAddress: mesh.address,
+      netKeys: [{ index: 0, key: mesh.netKey }],
+      appKeys: mesh.appKey === undefined ? [] : [{ index: 0, key: mesh.appKey }],
+      deviceKey: mesh.deviceKey,
+      ivIndex: mesh.ivIndex,
+      defaultTtl: mesh.ttl,
+      relay,
+      subscriptions: mesh.subscriptions,
+    },
+  });
+}

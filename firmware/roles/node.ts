@@ -1,0 +1,167 @@
+import type {
+  Hal,
+  HumidityTemperatureSample,
+  MeshMessage,
+  SteppedHumidityTemperatureSensor,
+} from "../../hal/hal.js";
+import { Counters } from "../bytes/counters.js";
+import { Refusal } from "../bytes/refusal.js";
+import { OPCODE_COAP_STATUS } from "../mesh/numbers.js";
+import type { MeshStack } from "../mesh/stack.js";
+import { encodeReadings } from "../reading/codec.js";
+import { type Measurement, Outbox } from "../reading/outbox.js";
+import type { Identity, OscoreIdentity } from "./identity.js";
+import { makeMeshStack } from "./mesh.js";
+import { Pump, type Timed } from "./pump.js";
+import { type Outcome, ServerLink } from "./server-link.js";
+
+/** What a sensor node is connected to. */
+export interface NodeHal extends Hal {
+  readonly sensor: SteppedHumidityTemperatureSensor;
+}
+
+export interface NodeOptions {
+  /** Readings that wait for the server at most; default 64: an hour of one a minute. */
+  readonly outbox?: number;
+  /** Told of each measurement, for whoever wants to compare it with what arrives. */
+  readonly onMeasured?: (measurement: Measurement, now: number) => void;
+}
+
+/**
+ * A sensor node (DESIGN §3): measures at its interval, protects each reading once for the server, publishes it as a
+ * CoAP message over the mesh, and keeps it until the server's protected answer has come.
+ */
+export class NodeRole implements Timed {
+  readonly stack: MeshStack;
+  readonly outbox: Outbox;
+  /** Everything that this role counts; the mesh has its own in {@link stack}. */
+  readonly counters = new Counters();
+  readonly #hal: NodeHal;
+  readonly #identity: Identity;
+  readonly #options: NodeOptions;
+  readonly #link: ServerLink;
+  readonly #pump: Pump;
+  readonly #publish: number;
+  #nextSample = Number.POSITIVE_INFINITY;
+
+  /** @throws Error for an identity without what a node needs: AppKey, publish address, security context */
+  constructor(hal: NodeHal, identity: Identity, options: NodeOptions = {}) {
+    const { mesh, oscore } = identity;
+    if (mesh.appKey === undefined || mesh.publish === undefined || oscore === undefined) {
+      throw new Error(`${identity.name} is not provisioned as a node`);
+    }
+    this.#hal = hal;
+    this.#identity = identity;
+    this.#options = options;
+    this.#publish = mesh.publish;
+    this.outbox = new Outbox(options.outbox ?? 64, this.counters);
+    this.stack = makeMeshStack(hal, mesh, { relay: false });
+    this.stack.onMessage = (message) => this.#onMessage(message);
+    this.#link = this.#makeLink(oscore);
+    this.#pump = new Pump(hal.clock, this, this.stack, this.#link);
+  }
+
+  #makeLink(oscore: OscoreIdentity): ServerLink {
+    return new ServerLink({
+      crypto: this.#hal.crypto,
+      storage: this.#hal.storage,
+      oscore,
+      counters: this.counters,
+      send: (message) => {
+        if (!this.stack.send(this.#publish, OPCODE_COAP_STATUS, message)) this.counters.add("mesh: no room");
+      },
+    });
+  }
+
+  start(): void {
+    const { clock, bearer, crypto } = this.#hal;
+    bearer.onReceive = (data, _address, rssi) => {
+      this.stack.receive(data, rssi, clock.now());
+      this.#pump.settle();
+    };
+    // Nodes that get their power at one moment must not speak at one moment.
+    const spread = Math.min(this.#identity.settings.interval * 1000, 5000);
+    const [high, low] = crypto.random(2);
+    this.#nextSample = clock.now() + (spread * (high * 256 + low)) / 65536;
+    this.#pump.settle();
+  }
+
+  /** Orderly: what was reserved and not used is given back. */
+  stop(): void {
+    this.halt();
+    this.stack.flush();
+  }
+
+  /** At once, as when the power goes: nothing is stored. */
+  halt(): void {
+    this.#hal.bearer.onReceive = undefined;
+    this.#nextSample = Number.POSITIVE_INFINITY;
+    this.#pump.stop();
+  }
+
+  get deadline(): number {
+    return Math.min(this.#nextSample, this.#hal.sensor.deadline);
+  }
+
+  tick(now: number): void {
+    const { sensor, board } = this.#hal;
+    if (now >= sensor.deadline) this.#measured(sensor.read(now), now);
+    if (now < this.#nextSample) return;
+    board.feedWatchdog();
+    const interval = this.#identity.settings.interval * 1000;
+    // By the plan and not by now, so that the times of the readings do not drift; what was missed is not made up for.
+    this.#nextSample += interval * Math.max(1, Math.ceil((now - this.#nextSample) / interval));
+    if (!sensor.start(now)) {
+      this.counters.add("sensor: no answer");
+      this.#flush(now);
+    }
+  }
+
+  #measured(sample: HumidityTemperatureSample | undefined, now: number): void {
+    const temperature = sample?.thermometer?.temperature;
+    const humidity = sample?.hygrometer?.humidity;
+    if (temperature === undefined && humidity === undefined) {
+      this.counters.add("sensor: nothing measured");
+    } else {
+      const battery = this.#hal.board.batteryVoltage();
+      const measurement: Measurement = {
+        temperature: temperature === undefined ? undefined : Math.round(temperature * 100),
+        humidity: humidity === undefined ? undefined : Math.round(humidity * 100),
+        battery: battery === undefined ? undefined : Math.round(battery),
+      };
+      this.outbox.add(measurement, now);
+      this.#options.onMeasured?.(measurement, now);
+    }
+    this.#flush(now);
+  }
+
+  /** Sends what waits, unless a request is under way: its end comes here again. */
+  #flush(now: number): void {
+    if (this.#link.busy || this.outbox.length === 0) return;
+    const { batch, confirmable } = this.#identity.settings;
+    const payload = encodeReadings(this.outbox.take(batch, now));
+    const partialIv = this.#link.post(payload, now, (outcome) => this.#finished(outcome), { confirmable });
+    if (partialIv instanceof Refusal) this.outbox.release();
+    else this.outbox.carried(partialIv);
+  }
+
+  #finished(outcome: Outcome): void {
+    if (outcome === "unanswered") {
+      // Not at once: whatever is broken on the way will hardly be mended in this moment. The next sample tries again.
+      this.outbox.release();
+      return;
+    }
+    if (outcome === "rejected") this.counters.add("reading rejected by the server");
+    this.outbox.confirm();
+    if (outcome === "accepted") this.#flush(this.#hal.clock.now());
+  }
+
+  #onMessage({ opcode, parameters }: MeshMessage): void {
+    if (opcode !== OPCODE_COAP_STATUS) {
+      this.counters.add("mesh: unknown opcode");
+      return;
+    }
+    // The link keeps nothing of it, but views end with this call.
+    this.#link.receive(parameters, this.#hal.clock.now());
+  }
+}

@@ -1,0 +1,43 @@
+import type { KeyValueStore } from "../../hal/hal.js";
+import { equal } from "../bytes/compare.js";
+import { Refusal } from "../bytes/refusal.js";
+import { StoredReserve } from "../oscore/sequence.js";
+import {
+  encodeIdentity,
+  type Identity,
+  loadIdentity,
+  type OscoreIdentity,
+  saveIdentity,
+} from "./identity.js";
+import { SEQUENCE_KEY } from "./server-link.js";
+
+/**
+ * Writes an identity into a device's storage; what is there already stays as it is.
+ *
+ * A security context that is new to the device starts its Sender Sequence Numbers. A number that an older context left
+ * behind is kept: to go on from there is as good as 0, and a power cut between the two writes cannot take an old
+ * context back to numbers that it has used.
+ */
+export function provision(storage: KeyValueStore, identity: Identity): void {
+  const before = loadIdentity(storage);
+  const known = before instanceof Refusal ? undefined : before.oscore;
+  if (identity.oscore !== undefined && storage.get(SEQUENCE_KEY) === undefined) {
+    if (!sameContext(known, identity.oscore)) new StoredReserve(storage, SEQUENCE_KEY).initialize();
+  }
+  if (!sameIdentity(before, identity)) saveIdentity(storage, identity);
+}
+
+function sameContext(a: OscoreIdentity | undefined, b: OscoreIdentity): boolean {
+  return (
+    a !== undefined &&
+    equal(a.masterSecret, b.masterSecret) &&
+    equal(a.masterSalt, b.masterSalt) &&
+    equal(a.senderId, b.senderId) &&
+    equal(a.recipientId, b.recipientId)
+  );
+}
+
+/** Flash wears: nothing is written that is there already. */
+function sameIdentity(before: Identity | Refusal, after: Identity): boolean {
+  return !(before instanceof Refusal) && equal(encodeIdentity(before), encodeIdentity(after));
+}
