@@ -1,0 +1,195 @@
+import assert from "node:assert/strict";
+import * as fc from "fast-check";
+import { SEQ_MAX } from "../../firmware/mesh/numbers.js";
+import { ReplayList } from "../../firmware/mesh/replay.js";
+import { SequenceCounter } from "../../firmware/mesh/sequence.js";
+import { MemoryStore } from "./medium.js";
+
+/** A store that loses power at the n-th write: that write and all later ones do not happen. */
+class CutStore extends MemoryStore {
+  #left: number;
+  constructor(image: Map<string, Uint8Array>, writes: number) {
+    super(image);
+    this.#left = writes;
+  }
+  override set(key: string, value: Uint8Array): void {
+    if (this.#left-- <= 0) throw new Error("power cut");
+    super.set(key, value);
+  }
+}
+
+describe("mesh sequence numbers", () => {
+  it("are never given out twice, wherever the power is cut", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ takes: fc.nat(40), writes: fc.nat(5), clean: fc.boolean() }), { maxLength: 20 }),
+        fc.integer({ min: 1, max: 16 }),
+        (lives, block) => {
+          const used = new Set<number>();
+          let image = new Map<string, Uint8Array>();
+          for (const { takes, writes, clean } of lives) {
+            const store = new CutStore(image, writes);
+            const counter = new SequenceCounter(store, 7, block);
+            try {
+              for (let i = 0; i < takes; i++) {
+                const seq = counter.take()!;
+                assert.ok(!used.has(seq), `${seq} again`);
+                used.add(seq);
+              }
+              if (clean) counter.flush();
+            } catch (error) {
+              assert.match(String(error), /power cut/);
+            }
+            image = store.image();
+          }
+        },
+      ),
+    );
+  });
+
+  it("skip at most a block at a power cut, and nothing after a flush", () => {
+    const store = new MemoryStore();
+    let counter = new SequenceCounter(store, 7, 100);
+    for (let i = 0; i < 5; i++) counter.take();
+    assert.equal(new SequenceCounter(store, 7, 100).next, 100);
+    counter = new SequenceCounter(store, 7, 100);
+    counter.take();
+    counter.flush();
+    assert.equal(new SequenceCounter(store, 7, 100).next, 101);
+  });
+
+  it("are written once per block", () => {
+    const store = new MemoryStore();
+    const counter = new SequenceCounter(store, 7, 256);
+    for (let i = 0; i < 2560; i++) counter.take();
+    assert.equal(store.writes, 10);
+  });
+
+  it("start again at zero under a new IV Index, also when the power went in between", () => {
+    const store = new MemoryStore();
+    const counter = new SequenceCounter(store, 7, 10);
+    counter.take();
+    counter.restart(8);
+    assert.equal(counter.next, 0);
+    // Before the first number of the new IV Index nothing is stored of it; the IV Index itself is stored elsewhere.
+    assert.equal(new SequenceCounter(store, 8, 10).take(), 0);
+    assert.equal(counter.take(), 0);
+  });
+
+  it("end at 0xFFFFFF", () => {
+    const store = new MemoryStore();
+    store.set("mesh.seq", Uint8Array.of(0, 0, 0, 7, 0, 0xff, 0xff, 0xfe));
+    const counter = new SequenceCounter(store, 7, 100);
+    assert.equal(counter.left, 2);
+    assert.equal(counter.take(), SEQ_MAX - 1);
+    assert.equal(counter.take(), SEQ_MAX);
+    assert.equal(counter.take(), undefined);
+    assert.equal(counter.take(), undefined);
+    assert.equal(new SequenceCounter(store, 7, 100).take(), undefined);
+  });
+});
+
+describe("mesh replay protection list", () => {
+  it("takes each number of a source once, and never one below", () => {
+    const list = new ReplayList(new MemoryStore(), 8, 16);
+    assert.equal(list.check(5, 1, 0), "new");
+    assert.ok(list.accept(5, 1, 0));
+    assert.equal(list.check(5, 1, 0), "replay");
+    assert.ok(list.accept(5, 1, 10));
+    assert.equal(list.check(5, 1, 9), "replay");
+    assert.equal(list.check(5, 1, 11), "new");
+    assert.equal(list.check(6, 1, 0), "new");
+  });
+
+  it("starts again with a newer IV Index, and refuses the older one from then on", () => {
+    const list = new ReplayList(new MemoryStore(), 8, 16);
+    list.accept(5, 1, 1000);
+    assert.equal(list.check(5, 2, 0), "new");
+    list.accept(5, 2, 0);
+    assert.equal(list.check(5, 1, 2000), "replay");
+    assert.equal(list.check(5, 2, 1), "new");
+  });
+
+  it("is bounded, and makes room by what is too old to be replayed", () => {
+    const list = new ReplayList(new MemoryStore(), 2, 16);
+    list.accept(1, 5, 1);
+    list.accept(2, 5, 1);
+    assert.equal(list.check(3, 5, 1), "replay-list-full");
+    assert.equal(list.accept(3, 5, 1), false);
+    assert.equal(list.check(3, 6, 1), "replay-list-full", "IV Index 5 is still accepted at 6");
+    assert.equal(list.check(3, 7, 1), "new");
+    assert.ok(list.accept(3, 7, 1));
+    assert.equal(list.size, 2);
+  });
+
+  it("keeps acknowledgments apart from messages", () => {
+    const list = new ReplayList(new MemoryStore(), 8, 16);
+    list.accept(5, 1, 100);
+    assert.ok(list.acceptAcknowledgment(5, 1, 120));
+    assert.equal(list.acceptAcknowledgment(5, 1, 120), false);
+    assert.equal(list.acceptAcknowledgment(5, 1, 119), false);
+    assert.equal(list.check(5, 1, 110), "new");
+    // A source of which only acknowledgments are known may still send its number 0.
+    assert.ok(list.acceptAcknowledgment(6, 1, 3));
+    assert.equal(list.check(6, 1, 0), "new");
+  });
+
+  it("never accepts anything twice, wherever the power is cut", () => {
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.record({
+            messages: fc.array(fc.tuple(fc.integer({ min: 1, max: 70 }), fc.nat(300)), { maxLength: 60 }),
+            writes: fc.nat(12),
+            clean: fc.boolean(),
+          }),
+          { maxLength: 8 },
+        ),
+        fc.integer({ min: 0, max: 40 }),
+        (lives, block) => {
+          const taken = new Set<string>();
+          let image = new Map<string, Uint8Array>();
+          for (const { messages, writes, clean } of lives) {
+            const store = new CutStore(image, writes);
+            const list = new ReplayList(store, 64, block);
+            try {
+              for (const [src, seq] of messages) {
+                if (list.check(src, 1, seq) !== "new" || !list.accept(src, 1, seq)) continue;
+                const name = `${src}/${seq}`;
+                assert.ok(!taken.has(name), `${name} again`);
+                taken.add(name);
+              }
+              if (clean) list.flush();
+            } catch (error) {
+              assert.match(String(error), /power cut/);
+            }
+            image = store.image();
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it("loses no number at a clean restart, at most a block at a cut, and writes once per block", () => {
+    const store = new MemoryStore();
+    const list = new ReplayList(store, 64, 32);
+    // 0 stores the ceiling 32, 33 stores 65, and so on: 33 numbers per write.
+    for (let seq = 0; seq < 320; seq++) list.accept(9, 1, seq);
+    assert.equal(store.writes, 10);
+    assert.equal(new ReplayList(store, 64, 32).check(9, 1, 329), "replay");
+    assert.equal(new ReplayList(store, 64, 32).check(9, 1, 330), "new");
+    list.flush();
+    const restarted = new ReplayList(store, 64, 32);
+    assert.equal(restarted.check(9, 1, 319), "replay");
+    assert.equal(restarted.check(9, 1, 320), "new");
+  });
+
+  it("remembers all sources of a full list over a restart, even with a smaller limit", () => {
+    const store = new MemoryStore();
+    const list = new ReplayList(store, 100, 0);
+    for (let src = 1; src <= 100; src++) list.accept(src, 1, src);
+    const restarted = new ReplayList(store, 10, 0);
+    for (let src = 1; src <= 100; src++) assert.equal(restarted.check(src, 1, src), "replay");
+  });
+});
