@@ -20,11 +20,20 @@ const GATEWAY = 0x0001;
 const NODES = [0x0010, 0x0011];
 const IV_INDEX = 0x12345678;
 
+interface Scenario {
+  readonly seed: number;
+  readonly onlyWay: boolean;
+  readonly inPlace: number;
+  readonly seconds: number;
+  readonly appKey?: Uint8Array;
+}
+
 function stackOn(
   clock: VirtualClock,
   radio: SimulatedRadio,
   random: Random,
   unicastAddress: number,
+  appKey: Uint8Array,
 ): MeshStack {
   const stack = new MeshStack({
     crypto: hostCrypto,
