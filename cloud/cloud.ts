@@ -1,0 +1,101 @@
+import { randomBytes } from "node:crypto";
+import type { Crypto } from "../hal/hal.js";
+import { CloudEndpoint } from "./endpoint.js";
+import { EventLog } from "./events.js";
+import { Live } from "./live.js";
+import { Metrics } from "./metrics.js";
+import { Registry } from "./registry.js";
+import type { Store } from "./store/store.js";
+import { Vault } from "./vault.js";
+
+export interface CloudOptions {
+  readonly store: Store;
+  readonly crypto: Crypto;
+  /** `destination` is the source string that `endpoint.handle` got; the bytes are the receiver's to keep. */
+  readonly send: (datagram: Uint8Array, destination: string) => void;
+  /** What the nodes' keys are sealed under, 32 bytes. Default: a random one, for a store that does not outlive us. */
+  readonly storeKey?: Uint8Array;
+  /** ms since 1970, what the times of readings are made from. Default: Date.now. */
+  readonly wallTime?: () => number;
+}
+
+/** The server without sockets: everything between a datagram and what the HTTP side shows. */
+export interface Cloud {
+  readonly endpoint: CloudEndpoint;
+  readonly registry: Registry;
+  readonly live: Live;
+  readonly store: Store;
+  readonly events: EventLog;
+  readonly metrics: Metrics;
+  /** Notes an event of the system for the operator. */
+  note(reason: string, detail: string, severity?: "info" | "warning" | "critical"): void;
+  /** What has to be done now and then: lets go of events beyond the newest `EVENTS_KEPT`. */
+  housekeep(): Promise<void>;
+  /** Commits what waits and closes the store. */
+  stop(): Promise<void>;
+}
+
+const EVENTS_KEPT = 20_000;
+
+/**
+ * Puts the server together on a store, with what was accepted before.
+ * @throws StartupError when the store's keys cannot be opened with `storeKey`
+ */
+export async function createCloud(options: CloudOptions): Promise<Cloud> {
+  const { store, crypto, send } = options;
+  const wallTime = options.wallTime ?? Date.now;
+  const live = new Live();
+  const metrics = new Metrics();
+  const registry = new Registry(store, new Vault(options.storeKey ?? randomBytes(32)), crypto, wallTime);
+  // Ids have to differ between runs and servers; the start's time in front keeps them in order.
+  const run = `${wallTime().toString(36)}-${Buffer.from(crypto.random(3)).toString("hex")}`;
+  let made = 0;
+  const events = new EventLog(() => `${run}-${(++made).toString(36)}`);
+  const endpoint = new CloudEndpoint({
+    registry,
+    store,
+    events,
+    live,
+    metrics,
+    crypto,
+    send,
+    wallTime,
+    stopwatch: () => performance.now(),
+  });
+
+  const snapshot = await store.load();
+  registry.restore(snapshot);
+  for (const { node, source } of snapshot.health) {
+    const device = registry.device(node);
+    if (device?.record.kind === "gateway") endpoint.recall(device, source);
+  }
+  metrics.watch(registry);
+
+  const note: Cloud["note"] = (reason, detail, severity = "info") => endpoint.note(reason, detail, severity);
+  registry.settle = () => endpoint.flush();
+  registry.onChanged = (device, how) => {
+    const { name } = device.record;
+    if (how === "removed") {
+      endpoint.forget(device);
+      live.emit("removed", name);
+    } else live.emit("node", registry.info(device));
+    if (how !== "changed") note(`device-${how}`, `${device.record.kind} ${name} was ${how}`);
+  };
+
+  return {
+    endpoint,
+    registry,
+    live,
+    store,
+    events,
+    metrics,
+    note,
+    async housekeep() {
+      await store.prune({ events: EVENTS_KEPT });
+    },
+    async stop() {
+      endpoint.flush();
+      await store.close();
+    },
+  };
+}

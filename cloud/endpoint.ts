@@ -1,0 +1,371 @@
+import { type Content, type Exchange, MessageLayer } from "../firmware/coap/message-layer.js";
+import { Code, OptionNumber } from "../firmware/coap/numbers.js";
+import { getUint } from "../firmware/coap/options.js";
+import { protectResponse } from "../firmware/oscore/protect.js";
+import type { Health, Reading } from "../firmware/reading/reading.js";
+import type { Crypto } from "../hal/hal.js";
+import { decodeAnswer, encodeAnswer } from "./answer.js";
+import { type DeviceContext, protectedPart } from "./context.js";
+import type { Device } from "./device.js";
+import type { EventLog, Happening } from "./events.js";
+import { type Admitted, admit, type Denied, plainError, replayed } from "./gatekeeper.js";
+import { healthEvents, healthText, mergeHealth } from "./health.js";
+import type { Live } from "./live.js";
+import type { Metrics } from "./metrics.js";
+import { type EventRecord, eventJson, type ReadingRecord, readingJson, type Severity } from "./model.js";
+import { denialEvent, malformedEvent, ObservedCounters } from "./refusals.js";
+import type { Registry } from "./registry.js";
+import { understand } from "./report.js";
+import type { AcceptedRequest, CommitResult, HealthRecord, Store } from "./store/store.js";
+
+export interface EndpointOptions {
+  readonly registry: Registry;
+  readonly store: Store;
+  readonly events: EventLog;
+  readonly live: Live;
+  readonly metrics: Metrics;
+  readonly crypto: Crypto;
+  /** `destination` is the source string that {@link CloudEndpoint.handle} got; the bytes are the receiver's to keep. */
+  readonly send: (datagram: Uint8Array, destination: string) => void;
+  /** ms since 1970 */
+  readonly wallTime: () => number;
+  /** For the histogram of commits only. */
+  readonly stopwatch: () => number;
+}
+
+/** A request that was accepted in memory and waits for its commit. */
+interface Pending {
+  readonly device: Device;
+  readonly context: DeviceContext;
+  readonly request: AcceptedRequest;
+  readonly answer: Content;
+  /** The exchange it came in, and those that brought copies of it since. */
+  readonly exchanges: Exchange[];
+  readonly silent: boolean;
+  readonly gateway: number | undefined;
+}
+
+/** Requests that may wait for a commit; beyond, the answer is "later". */
+const MAXIMUM_PENDING = 8192;
+/** Seconds after which an overloaded or failing store is worth another try. */
+const TRY_AGAIN = 30;
+
+const NO_BYTES = new Uint8Array(0);
+
+/**
+ * The server's CoAP and OSCORE endpoint (DESIGN §3). Sans-IO: datagrams come in through `handle`, leave through `send`.
+ *
+ * What it acknowledges is on the disk: a request is checked and decrypted at once, but its reading, the replay window
+ * and the answer wait for the commit that all requests of one turn share (DESIGN §4.9).
+ */
+export class CloudEndpoint {
+  readonly #options: EndpointOptions;
+  readonly #layer: MessageLayer;
+  #pending: Pending[] = [];
+  /** The newest pending request of each context. */
+  readonly #newest = new Map<DeviceContext, Pending>();
+  readonly #health = new Map<Device, HealthRecord>();
+  /** Devices whose description changed by something else than a reading. */
+  readonly #changed = new Set<Device>();
+  /** Gateways by where their own reports come from: what comes from there came through them. */
+  readonly #gateways = new Map<string, Device>();
+  #commitAt = Number.POSITIVE_INFINITY;
+  #committing = false;
+  /** Of the datagram in hand. */
+  #source = "";
+  #now = 0;
+  #trouble: string | undefined;
+  /** Called when the deadline has moved outside of `handle` and `tick`. */
+  onWake: () => void = () => {};
+
+  constructor(options: EndpointOptions) {
+    this.#options = options;
+    this.#layer = new MessageLayer({
+      send: (endpoint, bytes) => {
+        options.metrics.datagrams.add("out");
+        options.send(bytes, endpoint);
+      },
+      random: (length) => options.crypto.random(length),
+      onRequest: (exchange, now) => this.#request(exchange, now),
+      limits: { peers: 65_536, remembered: 65_536, pending: 2 * MAXIMUM_PENDING },
+      counters: new ObservedCounters((reason, by) => this.#dropped(reason, by)),
+    });
+  }
+
+  /** Where a gateway's last report came from, as known from before a restart. */
+  recall(gateway: Device, source: string): void {
+    this.#gateways.set(source, gateway);
+  }
+
+  /** Forgets a device that is no longer registered. */
+  forget(device: Device): void {
+    for (const [source, gateway] of this.#gateways) if (gateway === device) this.#gateways.delete(source);
+    this.#health.delete(device);
+    this.#changed.delete(device);
+  }
+
+  /** Notes an event of the system itself. */
+  note(reason: string, detail: string, severity: Severity): void {
+    this.#happened({ kind: "system", severity, reason, detail, distinct: detail });
+    this.onWake();
+  }
+
+  /** Why nothing can be accepted now; `undefined` when all is well. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  /**
+   * Takes a datagram. Whatever its bytes are, it is answered, or dropped and counted.
+   * @param datagram has to stay as it is until the next {@link tick}
+   * @param source "host:port"
+   */
+  handle(datagram: Uint8Array, source: string, now: number): void {
+    this.#now = now;
+    this.#source = source;
+    this.#options.metrics.datagrams.add("in");
+    this.#layer.receive(source, datagram, now);
+  }
+
+  /** When {@link tick} wants to be called; in the past or now when something waits for its commit. */
+  get deadline(): number {
+    const commit = this.#committing
+      ? Number.POSITIVE_INFINITY
+      : Math.min(this.#commitAt, this.#options.events.deadline);
+    return Math.min(this.#layer.deadline, commit);
+  }
+
+  /** Commits what waits, answers, sends what is due. */
+  tick(now: number): void {
+    this.#now = now;
+    if (this.#layer.deadline <= now) this.#layer.tick(now);
+    if (Math.min(this.#commitAt, this.#options.events.deadline) <= now) this.flush();
+  }
+
+  /** Commits what waits, now. Does nothing while a commit is under way: what came meanwhile is committed behind it. */
+  flush(): void {
+    if (this.#committing) return;
+    const { store, events, stopwatch } = this.#options;
+    const pending = this.#pending;
+    const changed = events.take();
+    const health = [...this.#health.values()];
+    if (pending.length === 0 && changed.length === 0 && health.length === 0) return;
+    this.#pending = [];
+    this.#newest.clear();
+    this.#health.clear();
+    this.#commitAt = Number.POSITIVE_INFINITY;
+    this.#committing = true;
+    const started = stopwatch();
+    store.commit({ requests: pending.map(({ request }) => request), events: changed, health }, (result) => {
+      this.#committing = false;
+      this.#options.metrics.commitSeconds.observe((stopwatch() - started) / 1000);
+      this.#options.metrics.commitRequests.observe(pending.length);
+      this.#committed(pending, changed, result);
+    });
+  }
+
+  // ── A request comes in ──────────────────────────────────────────────────────────────────────────────────────────
+
+  #request(exchange: Exchange, now: number): void {
+    const admission = admit(this.#options.registry, exchange.request);
+    if (admission.kind === "denied") this.#deny(exchange, admission, now);
+    else if (admission.kind === "again") this.#again(exchange, admission.context, now);
+    else if (this.#pending.length < MAXIMUM_PENDING) this.#accept(exchange, admission);
+    else {
+      this.#options.metrics.requests.add("overload");
+      this.#layer.respond(exchange, plainError(Code.SERVICE_UNAVAILABLE, TRY_AGAIN), now);
+    }
+  }
+
+  #again(exchange: Exchange, context: DeviceContext, now: number): void {
+    this.#options.metrics.requests.add("duplicate");
+    const pending = this.#newest.get(context);
+    if (pending !== undefined) {
+      pending.exchanges.push(exchange);
+      return;
+    }
+    const answer = decodeAnswer(context.latest!.answer);
+    if (answer === undefined) this.#layer.ignore(exchange, now);
+    else this.#layer.respond(exchange, answer, now);
+  }
+
+  #accept(exchange: Exchange, { device, context, unprotected }: Admitted): void {
+    const { message, exchange: protection, partialIv } = unprotected;
+    const { metrics, wallTime } = this.#options;
+    const received = wallTime();
+    const { content, report, refusal } = understand(message, partialIv);
+    if (refusal !== undefined) metrics.drop("report", refusal);
+    const answer = protectResponse(protection, {
+      type: 0,
+      messageId: 0,
+      token: NO_BYTES,
+      ...content,
+      options: [...content.options],
+    });
+    // RFC 7967: bit 1 (value 2) says that a success needs no answer.
+    const silent = ((getUint(message, OptionNumber.NO_RESPONSE) ?? 0) & 2) !== 0 && content.code < 0x80;
+    const gateway = device.record.kind === "gateway" ? undefined : this.#gateways.get(exchange.endpoint);
+    const readings =
+      report?.kind === "readings"
+        ? this.#readings(report.readings, device, partialIv, received, gateway)
+        : [];
+    const pending: Pending = {
+      device,
+      context,
+      answer,
+      exchanges: [exchange],
+      silent,
+      gateway: gateway?.record.id,
+      request: {
+        context: context.id,
+        partialIv,
+        received,
+        replay: context.accept(partialIv, {
+          request: protectedPart(exchange.request),
+          answer: encodeAnswer(silent ? undefined : answer),
+        }),
+        readings,
+        sealed: undefined,
+      },
+    };
+    if (report?.kind === "health") this.#takeHealth(device, report.health, exchange.endpoint, received);
+    this.#pending.push(pending);
+    this.#newest.set(context, pending);
+    this.#commitAt = Math.min(this.#commitAt, this.#now);
+  }
+
+  #readings(
+    readings: readonly Reading[],
+    device: Device,
+    partialIv: number,
+    received: number,
+    gateway: Device | undefined,
+  ): ReadingRecord[] {
+    const hops = this.#options.registry.hops(device);
+    return readings.map(({ age, temperature, humidity, battery, firstCarriage }, index) => ({
+      id: 0,
+      node: device.record.id,
+      time: received - age * 1000,
+      temperature,
+      humidity,
+      battery,
+      received,
+      gateway: gateway?.record.id,
+      hops,
+      partialIv: firstCarriage?.partialIv ?? partialIv,
+      position: firstCarriage?.index ?? index,
+    }));
+  }
+
+  #takeHealth(device: Device, report: Health, source: string, received: number): void {
+    const { record } = device;
+    const isGateway = record.kind === "gateway";
+    if (isGateway && this.#gateways.get(source) !== device) {
+      this.forget(device);
+      this.#gateways.set(source, device);
+    }
+    const merged = mergeHealth(device.health, report, received);
+    device.health = merged.state;
+    this.#health.set(device, { node: record.id, time: received, source, body: healthText(merged.state) });
+    this.#changed.add(device);
+    for (const happening of healthEvents(
+      merged,
+      isGateway ? { gateway: record.name } : { node: record.name },
+    )) {
+      this.#happened(happening);
+    }
+  }
+
+  // ── What is not accepted ────────────────────────────────────────────────────────────────────────────────────────
+
+  #deny(exchange: Exchange, denied: Denied, now: number): void {
+    const { device, layer, reason, answer } = denied;
+    this.#options.metrics.drop(layer, reason);
+    if (device !== undefined) {
+      device.refused++;
+      this.#changed.add(device);
+    }
+    this.#happened(denialEvent(denied, exchange.endpoint, this.#through(exchange.endpoint)));
+    this.#layer.respond(exchange, answer, now);
+  }
+
+  /** The message layer did not take something. */
+  #dropped(reason: string, by: number): void {
+    if (reason === "coap-ping") return;
+    this.#options.metrics.drop("coap", reason, by);
+    const happening = malformedEvent(reason, this.#source, this.#through(this.#source));
+    if (happening !== undefined) this.#happened(happening);
+  }
+
+  /** Name of the gateway that speaks from there. */
+  #through(source: string): string | undefined {
+    return this.#gateways.get(source)?.record.name;
+  }
+
+  #happened(happening: Happening): void {
+    this.#options.metrics.events.add(happening.reason, happening.count);
+    this.#options.events.add(happening, this.#options.wallTime(), this.#now);
+  }
+
+  // ── Behind the commit ───────────────────────────────────────────────────────────────────────────────────────────
+
+  #committed(pending: readonly Pending[], events: readonly EventRecord[], result: CommitResult): void {
+    const { metrics, live } = this.#options;
+    if (result instanceof Error) {
+      this.#failed(pending, events, result);
+      return;
+    }
+    metrics.commits.add("done");
+    this.#trouble = undefined;
+    for (let i = 0; i < pending.length; i++) {
+      if (result[i] === "stored") this.#stored(pending[i]);
+      else this.#taken(pending[i]);
+    }
+    for (const event of events) live.emit("event", eventJson(event));
+    for (const device of this.#changed) live.emit("node", this.#options.registry.info(device));
+    this.#changed.clear();
+    if (this.#pending.length > 0) this.#commitAt = Math.min(this.#commitAt, this.#now);
+  }
+
+  #stored({ device, context, request, answer, exchanges, silent, gateway }: Pending): void {
+    const { metrics, live, registry } = this.#options;
+    metrics.requests.add("stored");
+    context.committed(request.replay);
+    device.lastSeen = request.received;
+    if (gateway !== undefined) device.gateway = gateway;
+    for (const exchange of exchanges) {
+      if (silent) this.#layer.ignore(exchange, this.#now);
+      else this.#layer.respond(exchange, answer, this.#now);
+    }
+    for (const reading of request.readings) {
+      if (reading.id === 0) {
+        metrics.readings.add("duplicate");
+        continue;
+      }
+      metrics.readings.add("stored");
+      if (device.last === undefined || reading.time >= device.last.time) device.last = reading;
+      if (live.wanted("reading")) live.emit("reading", readingJson(reading, registry.nameOf));
+    }
+  }
+
+  /** Another server on the same store has accepted this Partial IV. */
+  #taken({ device, exchanges, request }: Pending): void {
+    const denied = replayed(device, request.partialIv, "replay");
+    for (const exchange of exchanges) this.#deny(exchange, denied, this.#now);
+  }
+
+  /** Nothing of it is on the disk, so nothing of it has happened: whoever waits is told to come again. */
+  #failed(pending: readonly Pending[], events: readonly EventRecord[], error: Error): void {
+    const { metrics } = this.#options;
+    metrics.commits.add("failed");
+    this.#trouble = `the store does not take anything: ${error.message}`;
+    for (const { context, exchanges } of pending) {
+      context.restore();
+      for (const exchange of exchanges) {
+        this.#layer.respond(exchange, plainError(Code.SERVICE_UNAVAILABLE, TRY_AGAIN), this.#now);
+      }
+    }
+    this.#options.events.giveBack(events, this.#now);
+    this.#happened({ kind: "system", severity: "critical", reason: "store-failed", detail: this.#trouble });
+  }
+}

@@ -1,0 +1,102 @@
+import { Refusal } from "../firmware/bytes/refusal.js";
+import type { CoapMessage } from "../firmware/coap/message.js";
+import type { Content } from "../firmware/coap/message-layer.js";
+import { Code, OptionNumber } from "../firmware/coap/numbers.js";
+import { badCriticalOption, uintOption } from "../firmware/coap/options.js";
+import { OscoreRefusal } from "../firmware/oscore/refusal.js";
+import { requestOptionOf, type UnprotectedRequest, unprotectRequest } from "../firmware/oscore/unprotect.js";
+import type { DeviceContext } from "./context.js";
+import type { Device } from "./device.js";
+import type { Layer } from "./metrics.js";
+import type { Registry } from "./registry.js";
+
+/** What a request turned out to be. Nothing was changed yet. */
+export type Admission = Admitted | Again | Denied;
+
+/** Authentic and not seen before. */
+export interface Admitted {
+  readonly kind: "new";
+  readonly device: Device;
+  readonly context: DeviceContext;
+  readonly unprotected: UnprotectedRequest;
+}
+
+/** The newest accepted request once more: a second gateway heard it too, or its answer got lost. */
+export interface Again {
+  readonly kind: "again";
+  readonly context: DeviceContext;
+}
+
+export interface Denied {
+  readonly kind: "denied";
+  readonly layer: Layer;
+  /** A stable name, for metrics and events. */
+  readonly reason: string;
+  /** In whose name the request came. That it was really theirs is proven for replays only. */
+  readonly device?: Device;
+  readonly partialIv?: number;
+  /** The unprotected error that is due. */
+  readonly answer: Content;
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+/** Options of an outer message that we act on or may pass over: Class E ones are discarded unread (RFC 8613 §8.2 step 1). */
+const OUTER_OPTIONS: ReadonlySet<number> = new Set([
+  OptionNumber.URI_HOST,
+  OptionNumber.URI_PORT,
+  OptionNumber.OSCORE,
+  OptionNumber.URI_PATH,
+  OptionNumber.URI_QUERY,
+  OptionNumber.ACCEPT,
+]);
+
+/** An unprotected error without a payload. No proxy may keep it (RFC 8613 §4.1.3.1). */
+export function plainError(code: number, maxAge = 0): Content {
+  return { code, options: [uintOption(OptionNumber.MAX_AGE, maxAge)], payload: NO_BYTES };
+}
+
+/** Checks who a request is from, that it was not changed, and that it is new (RFC 8613 §8.2). */
+export function admit(registry: Registry, request: CoapMessage): Admission {
+  const option = requestOptionOf(request);
+  if (option === undefined) return deny("oscore", "oscore-unprotected", plainError(Code.UNAUTHORIZED));
+  if (option instanceof Refusal) return denyOscore(option);
+  if (badCriticalOption(request, (number) => OUTER_OPTIONS.has(number)) !== undefined) {
+    return deny("coap", "coap-critical-option", plainError(Code.BAD_OPTION));
+  }
+  const device = registry.find(option.kid, option.kidContext);
+  const context = device?.context;
+  if (device === undefined || context === undefined) return denyOscore(new OscoreRefusal("oscore-context"));
+  if (context.isLatest(request)) return { kind: "again", context };
+
+  // Decrypted before the window is asked, though the RFC checks first: a forged number must not look like a replay in
+  // the feed. It costs what any forged message with a fresh number costs.
+  const unprotected = unprotectRequest(registry.security(context), request, option);
+  if (unprotected instanceof Refusal) return { ...denyOscore(unprotected), device };
+  const { partialIv } = unprotected;
+  const verdict = context.check(partialIv);
+  if (verdict === "new") return { kind: "new", device, context, unprotected };
+  return replayed(device, partialIv, verdict);
+}
+
+export function replayed(device: Device, partialIv: number, verdict: "replay" | "reordered"): Denied {
+  const denied = denyOscore(new OscoreRefusal("oscore-replay"));
+  return { ...denied, layer: "replay", reason: `oscore-${verdict}`, device, partialIv };
+}
+
+function denyOscore(refusal: OscoreRefusal): Denied {
+  const answer: CoapMessage = {
+    type: 0,
+    code: 0,
+    messageId: 0,
+    token: NO_BYTES,
+    options: [],
+    payload: NO_BYTES,
+  };
+  refusal.answer(answer);
+  return deny("oscore", refusal.reason, answer);
+}
+
+function deny(layer: Layer, reason: string, answer: Content): Denied {
+  return { kind: "denied", layer, reason, answer };
+}

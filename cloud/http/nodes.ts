@@ -1,0 +1,118 @@
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { fromHex } from "../../firmware/bytes/hex.js";
+import { Refusal } from "../../firmware/bytes/refusal.js";
+import { NODE_KINDS, type NodeKind } from "../model.js";
+import type { NodeSpec, OscoreSpec } from "../registry.js";
+import { type HttpContext, HttpError } from "./app.js";
+
+interface NodeBody {
+  name: string;
+  kind?: NodeKind;
+  meshAddress?: number | string;
+  place?: string;
+  replayWindow?: number;
+  oscore?: OscoreBody;
+}
+
+/** Bytes in hex. */
+interface OscoreBody {
+  masterSecret: string;
+  masterSalt?: string;
+  nodeId: string;
+  serverId: string;
+  idContext?: string;
+  algorithm?: number;
+}
+
+const HEX = { type: "string", pattern: "^([0-9a-fA-F]{2})*$", maxLength: 128 } as const;
+
+export const NODE_BODY = {
+  type: "object",
+  additionalProperties: false,
+  required: ["name"],
+  properties: {
+    name: { type: "string" },
+    kind: { type: "string", enum: NODE_KINDS },
+    meshAddress: {
+      anyOf: [{ type: "integer" }, { type: "string", pattern: "^(0x)?[0-9a-fA-F]{4}$" }],
+    },
+    place: { type: "string" },
+    replayWindow: { type: "integer" },
+    oscore: {
+      type: "object",
+      additionalProperties: false,
+      required: ["masterSecret", "nodeId", "serverId"],
+      properties: {
+        masterSecret: HEX,
+        masterSalt: HEX,
+        nodeId: HEX,
+        serverId: HEX,
+        idContext: HEX,
+        algorithm: { type: "integer" },
+      },
+    },
+  },
+} as const;
+
+/** The registry: read by all, written with the token. */
+export function nodeRoutes(
+  app: FastifyInstance,
+  { registry }: HttpContext,
+  authorize: (header: string | undefined) => void,
+): void {
+  // Before the body is read: who may not write learns nothing about what would be right.
+  const onRequest = async (request: FastifyRequest) => authorize(request.headers.authorization);
+
+  app.get("/api/nodes", async () => registry.list());
+
+  app.get<{ Params: { name: string } }>("/api/nodes/:name", async ({ params }) => {
+    const node = registry.get(params.name);
+    if (node === undefined) throw new HttpError(404, "not-found", `no node "${params.name}"`);
+    return node;
+  });
+
+  app.post<{ Body: NodeBody }>(
+    "/api/nodes",
+    { onRequest, schema: { body: NODE_BODY } },
+    async (request, reply) => {
+      const { created, node } = await registry.upsert(nodeSpec(request.body));
+      return reply.code(created ? 201 : 200).send(node);
+    },
+  );
+
+  app.delete<{ Params: { name: string } }>("/api/nodes/:name", { onRequest }, async ({ params }, reply) => {
+    if (!(await registry.remove(params.name))) {
+      throw new HttpError(404, "not-found", `no node "${params.name}"`);
+    }
+    return reply.code(204).send();
+  });
+}
+
+function nodeSpec(body: NodeBody): NodeSpec {
+  const { oscore, meshAddress, ...plain } = body;
+  return {
+    ...plain,
+    ...(meshAddress !== undefined && {
+      meshAddress:
+        typeof meshAddress === "number" ? meshAddress : Number.parseInt(meshAddress.replace(/^0x/, ""), 16),
+    }),
+    ...(oscore !== undefined && { oscore: oscoreSpec(oscore) }),
+  };
+}
+
+function oscoreSpec(body: OscoreBody): OscoreSpec {
+  return {
+    masterSecret: bytes(body.masterSecret),
+    nodeId: bytes(body.nodeId),
+    serverId: bytes(body.serverId),
+    ...(body.masterSalt !== undefined && { masterSalt: bytes(body.masterSalt) }),
+    ...(body.idContext !== undefined && { idContext: bytes(body.idContext) }),
+    ...(body.algorithm !== undefined && { algorithm: body.algorithm }),
+  };
+}
+
+function bytes(digits: string): Uint8Array {
+  const value = fromHex(digits);
+  if (value instanceof Refusal) throw new HttpError(400, "bad-request", `${value}`);
+  return value;
+}

@@ -1,0 +1,105 @@
+import type { FastifyInstance } from "fastify";
+import { EVENT_KINDS, type EventKind, eventJson, iso, readingJson } from "../model.js";
+import type { Registry } from "../registry.js";
+import type { ReadingQuery } from "../store/store.js";
+import { type HttpContext, HttpError } from "./app.js";
+
+const NAME = { type: "string", minLength: 1, maxLength: 128 } as const;
+const TIME = { type: "string", maxLength: 40 } as const;
+
+function query(properties: Record<string, object>, required: string[] = []) {
+  return { schema: { querystring: { type: "object", additionalProperties: false, required, properties } } };
+}
+
+/** History: readings, means of them, events. */
+export function queryRoutes(app: FastifyInstance, { registry, store }: HttpContext): void {
+  app.get<{ Querystring: { node?: string; from?: string; to?: string; limit: number } }>(
+    "/api/readings",
+    query({
+      node: NAME,
+      from: TIME,
+      to: TIME,
+      limit: { type: "integer", minimum: 1, maximum: 10_000, default: 1000 },
+    }),
+    async (request) => {
+      const { node, from, to, limit } = request.query;
+      const wanted: ReadingQuery = {
+        limit,
+        ...(node !== undefined && { node: numberOf(registry, node) }),
+        ...range(from, to),
+      };
+      return (await store.readings(wanted)).map((reading) => readingJson(reading, registry.nameOf));
+    },
+  );
+
+  app.get<{ Querystring: { node: string; from: string; to: string; points: number } }>(
+    "/api/series",
+    query(
+      {
+        node: NAME,
+        from: TIME,
+        to: TIME,
+        points: { type: "integer", minimum: 1, maximum: 2000, default: 300 },
+      },
+      ["node", "from", "to"],
+    ),
+    async (request) => {
+      const { node, from, to, points } = request.query;
+      const span = range(from, to);
+      const series = await store.series(numberOf(registry, node), span.from!, span.to!, points);
+      return series.map((point) => ({ ...point, time: iso(point.time) }));
+    },
+  );
+
+  app.get<{ Querystring: { kind?: EventKind; node?: string; before?: string; limit: number } }>(
+    "/api/events",
+    query({
+      kind: { type: "string", enum: EVENT_KINDS },
+      node: NAME,
+      before: TIME,
+      limit: { type: "integer", minimum: 1, maximum: 1000, default: 100 },
+    }),
+    async (request) => {
+      const { kind, node, before, limit } = request.query;
+      const events = await store.events({
+        limit,
+        ...(kind !== undefined && { kind }),
+        ...(node !== undefined && { node }),
+        ...(before !== undefined && { before: time("before", before) }),
+      });
+      return events.map(eventJson);
+    },
+  );
+}
+
+function numberOf(registry: Registry, name: string): number {
+  const id = registry.numberOf(name);
+  if (id === undefined) throw new HttpError(404, "not-found", `no node "${name}"`);
+  return id;
+}
+
+function range(from: string | undefined, to: string | undefined): { from?: number; to?: number } {
+  const span = {
+    ...(from !== undefined && { from: time("from", from) }),
+    ...(to !== undefined && { to: time("to", to) }),
+  };
+  if (span.from !== undefined && span.to !== undefined && span.from > span.to) {
+    throw new HttpError(400, "bad-request", "from is later than to");
+  }
+  return span;
+}
+
+/** Date.parse takes more than ISO 8601, and each engine something else. */
+const ISO_TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/;
+
+function time(name: string, text: string): number {
+  const value = ISO_TIME.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(value)) {
+    throw new HttpError(
+      400,
+      "bad-request",
+      `${name}: "${text}" is no ISO 8601 time with a zone, such as 2026-01-31T12:00:00Z`,
+    );
+  }
+  return value;
+}

@@ -1,0 +1,157 @@
+/**
+ * What the server knows and tells: the records as they are kept (numbers, milliseconds since 1970, node numbers) and
+ * the same as JSON (DESIGN §7: ISO 8601 times, °C, %RH, V, names).
+ */
+
+export const NODE_KINDS = ["node", "gateway", "relay"] as const;
+export type NodeKind = (typeof NODE_KINDS)[number];
+
+/** A reading as it is kept. Integers in the units of the wire, so that nothing is rounded on the way to the disk. */
+export interface ReadingRecord {
+  /** Row number; 0 until stored, and for a reading that was stored before. */
+  id: number;
+  /** {@link NodeRecord.id} */
+  readonly node: number;
+  /** When it was measured. */
+  readonly time: number;
+  /** 1/100 °C */
+  readonly temperature: number | undefined;
+  /** 1/100 % relative humidity */
+  readonly humidity: number | undefined;
+  /** mV */
+  readonly battery: number | undefined;
+  /** When the message came. */
+  readonly received: number;
+  /** {@link NodeRecord.id} of the gateway that it came through. */
+  readonly gateway: number | undefined;
+  readonly hops: number | undefined;
+  /** With the context it travelled in: what makes it this reading and no other. */
+  readonly partialIv: number;
+  readonly position: number;
+}
+
+export interface ReadingJson {
+  readonly node: string;
+  readonly time: string;
+  /** °C */
+  readonly temperature?: number;
+  /** %RH */
+  readonly humidity?: number;
+  /** V */
+  readonly battery?: number;
+  readonly received: string;
+  readonly gateway?: string;
+  readonly hops?: number;
+}
+
+export const EVENT_KINDS = ["security", "system"] as const;
+export type EventKind = (typeof EVENT_KINDS)[number];
+export type Severity = "info" | "warning" | "critical";
+
+/** Something that an operator should see. Identical ones are one record with a count. */
+export interface EventRecord {
+  readonly id: string;
+  /** First and last time. */
+  readonly time: number;
+  last: number;
+  count: number;
+  readonly kind: EventKind;
+  readonly severity: Severity;
+  readonly node: string | undefined;
+  readonly gateway: string | undefined;
+  /** A short stable name, as in the metrics. */
+  readonly reason: string;
+  /** A sentence for a person. */
+  detail: string;
+}
+
+export interface EventJson {
+  readonly id: string;
+  readonly time: string;
+  readonly last: string;
+  readonly count: number;
+  readonly kind: EventKind;
+  readonly severity: Severity;
+  readonly node?: string;
+  readonly gateway?: string;
+  readonly reason: string;
+  readonly detail: string;
+}
+
+/** What a device last said about itself. */
+export interface HealthJson {
+  readonly time: string;
+  /** seconds */
+  readonly uptime?: number;
+  readonly resetReason?: string;
+  /** V */
+  readonly battery?: number;
+  /** dBm */
+  readonly rsrp?: number;
+  readonly rat?: string;
+  readonly modem?: string;
+  readonly queue?: number;
+  readonly drops?: Readonly<Record<string, number>>;
+  /** Mesh addresses heard, as four hex digits → hops. */
+  readonly heard?: Readonly<Record<string, number>>;
+}
+
+/** A registered device, as the API shows it. Keys are never in it. */
+export interface NodeInfo {
+  readonly name: string;
+  readonly kind: NodeKind;
+  /** Four hex digits. */
+  readonly meshAddress?: string;
+  readonly place?: string;
+  readonly created: string;
+  /** Whether it has an OSCORE context: relays need none. */
+  readonly protected: boolean;
+  readonly replayWindow?: number;
+  /** When its last authentic message came. */
+  readonly lastSeen?: string;
+  readonly hops?: number;
+  readonly gateway?: string;
+  /** The newest reading by its time of measurement. */
+  readonly last?: ReadingJson;
+  /** Requests refused since the server started. */
+  readonly refused: number;
+  readonly health?: HealthJson;
+}
+
+export function iso(time: number): string {
+  return new Date(time).toISOString();
+}
+
+export function meshAddressText(address: number): string {
+  return address.toString(16).padStart(4, "0");
+}
+
+/** @param name of a node by its number */
+export function readingJson(reading: ReadingRecord, name: (node: number) => string | undefined): ReadingJson {
+  const gateway = reading.gateway === undefined ? undefined : name(reading.gateway);
+  return {
+    node: name(reading.node) ?? "",
+    time: iso(reading.time),
+    ...(reading.temperature !== undefined && { temperature: reading.temperature / 100 }),
+    ...(reading.humidity !== undefined && { humidity: reading.humidity / 100 }),
+    ...(reading.battery !== undefined && { battery: reading.battery / 1000 }),
+    received: iso(reading.received),
+    ...(gateway !== undefined && { gateway }),
+    ...(reading.hops !== undefined && { hops: reading.hops }),
+  };
+}
+
+export function eventJson(event: EventRecord): EventJson {
+  return {
+    id: event.id,
+    time: iso(event.time),
+    last: iso(event.last),
+    count: event.count,
+    kind: event.kind,
+    severity: event.severity,
+    ...(event.node !== undefined && { node: event.node }),
+    ...(event.gateway !== undefined && { gateway: event.gateway }),
+    reason: event.reason,
+    detail: event.detail,
+  };
+}

@@ -1,0 +1,375 @@
+import { ContextParameterError, deriveContext, type SecurityContext } from "../firmware/oscore/context.js";
+import type { Crypto } from "../hal/hal.js";
+import { DeviceContext } from "./context.js";
+import { Device } from "./device.js";
+import { RegistryError, StartupError } from "./errors.js";
+import { type Heard, parseHealth } from "./health.js";
+import { NODE_KINDS, type NodeInfo, type NodeKind } from "./model.js";
+import {
+  type ContextDraft,
+  ContextTaken,
+  type NodeRecord,
+  type Snapshot,
+  type Store,
+} from "./store/store.js";
+import type { ContextKeys, Vault } from "./vault.js";
+
+/** What a person or the provisioning script says about a device. Fields left out keep the value they have. */
+export interface NodeSpec {
+  /** 1 to 64 characters, unique. */
+  readonly name: string;
+  /** Default: "node". */
+  readonly kind?: NodeKind;
+  /** Unicast address in the mesh: by it the gateways' reports give the node's hops. */
+  readonly meshAddress?: number;
+  readonly place?: string;
+  /** Relays may have none. */
+  readonly oscore?: OscoreSpec;
+  /** 1 (the default): strictly rising, for a node with one request outstanding. Up to 32 where requests may overtake each other. */
+  readonly replayWindow?: number;
+}
+
+export interface OscoreSpec {
+  /** 16 to 64 bytes */
+  readonly masterSecret: Uint8Array;
+  /** Default: empty. */
+  readonly masterSalt?: Uint8Array;
+  /** The node's Sender ID: our Recipient ID. */
+  readonly nodeId: Uint8Array;
+  /** Our Sender ID: the node's Recipient ID. */
+  readonly serverId: Uint8Array;
+  readonly idContext?: Uint8Array;
+  /** COSE number, default 10: AES-CCM-16-64-128. */
+  readonly algorithm?: number;
+}
+
+const DEFAULT_ALGORITHM = 10;
+export const MAXIMUM_WINDOW = 32;
+
+/** Which devices there are, and whose context a request was protected with. */
+export class Registry {
+  readonly #store: Store;
+  readonly #vault: Vault;
+  readonly #crypto: Crypto;
+  readonly #wallTime: () => number;
+  readonly #byId = new Map<number, Device>();
+  readonly #byName = new Map<string, Device>();
+  /** By the node's Sender ID, then by its ID Context. */
+  readonly #byContext = new Map<string, Map<string, Device>>();
+  /** Names of removed devices by their numbers: their readings stay. */
+  readonly #former = new Map<number, string>();
+  readonly #nameOf = (id: number): string | undefined =>
+    this.#byId.get(id)?.record.name ?? this.#former.get(id);
+
+  /** Called before a change is written: whatever is still to be committed has to be. */
+  settle: () => void = () => {};
+  onChanged: (device: Device, how: "added" | "changed" | "removed") => void = () => {};
+
+  constructor(store: Store, vault: Vault, crypto: Crypto, wallTime: () => number) {
+    this.#store = store;
+    this.#crypto = crypto;
+    this.#vault = vault;
+    this.#wallTime = wallTime;
+  }
+
+  /** @throws StartupError when the vault's key is not the one that the store was written with */
+  restore(snapshot: Snapshot): void {
+    for (const { id, name } of snapshot.former) this.#former.set(id, name);
+    for (const record of snapshot.nodes) this.#keep(new Device(record));
+    for (const record of snapshot.contexts) {
+      const device = this.#byId.get(record.node);
+      const keys = this.#vault.open(record.keys);
+      if (keys === undefined) {
+        throw new StartupError(
+          "the key of the store does not open the nodes' keys in it: bring back the right one",
+        );
+      }
+      if (device !== undefined) this.#attach(device, new DeviceContext(record), keys);
+    }
+    for (const reading of snapshot.newest) {
+      const device = this.#byId.get(reading.node);
+      if (device === undefined) continue;
+      device.last = reading;
+      device.lastSeen = reading.received;
+      device.gateway = reading.gateway;
+    }
+    for (const { node, time, body } of snapshot.health) {
+      const device = this.#byId.get(node);
+      if (device === undefined) continue;
+      device.health = parseHealth(body, time);
+      device.lastSeen = Math.max(device.lastSeen ?? 0, time);
+    }
+  }
+
+  #keep(device: Device): void {
+    this.#byId.set(device.record.id, device);
+    this.#byName.set(device.record.name, device);
+  }
+
+  #attach(device: Device, context: DeviceContext, keys: ContextKeys): void {
+    this.#detach(device);
+    device.context = context;
+    context.lookup = [text(keys.nodeId), contextText(keys.idContext)];
+    const [id, idContext] = context.lookup;
+    let devices = this.#byContext.get(id);
+    if (devices === undefined) {
+      devices = new Map();
+      this.#byContext.set(id, devices);
+    }
+    devices.set(idContext, device);
+  }
+
+  #detach(device: Device): void {
+    if (device.context === undefined) return;
+    const [id, idContext] = device.context.lookup;
+    const devices = this.#byContext.get(id);
+    devices?.delete(idContext);
+    if (devices?.size === 0) this.#byContext.delete(id);
+    device.context = undefined;
+  }
+
+  /**
+   * Whose request this is (RFC 8613 §8.2 step 2). A request without kid context finds the only node with that ID,
+   * whatever its ID Context: naming it is the sender's choice (§5.1).
+   */
+  find(kid: Uint8Array, kidContext: Uint8Array | undefined): Device | undefined {
+    const devices = this.#byContext.get(text(kid));
+    if (devices === undefined) return undefined;
+    const exact = devices.get(contextText(kidContext));
+    if (exact !== undefined || kidContext !== undefined || devices.size !== 1) return exact;
+    return devices.values().next().value;
+  }
+
+  device(id: number): Device | undefined {
+    return this.#byId.get(id);
+  }
+
+  named(name: string): Device | undefined {
+    return this.#byName.get(name);
+  }
+
+  devices(): IterableIterator<Device> {
+    return this.#byId.values();
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  get nameOf(): (id: number) => string | undefined {
+    return this.#nameOf;
+  }
+
+  /** The number of a device by its name, removed ones too. */
+  numberOf(name: string): number | undefined {
+    const device = this.#byName.get(name);
+    if (device !== undefined) return device.record.id;
+    for (const [id, former] of this.#former) if (former === name) return id;
+    return undefined;
+  }
+
+  get(name: string): NodeInfo | undefined {
+    const device = this.#byName.get(name);
+    return device && this.info(device);
+  }
+
+  list(): NodeInfo[] {
+    return [...this.#byId.values()].map((device) => this.info(device));
+  }
+
+  info(device: Device): NodeInfo {
+    return device.info(this.#nameOf, this.hops(device));
+  }
+
+  /**
+   * How far a node is from its gateway: what the gateway it speaks through last reported, else the newest report of
+   * another one. Relays and gateways cannot see inside a message, so this is hearsay, for people and not for decisions.
+   */
+  hops(device: Device): number | undefined {
+    const address = device.record.meshAddress;
+    if (address === undefined) return undefined;
+    const own = device.gateway === undefined ? undefined : this.#byId.get(device.gateway);
+    const direct = own?.health?.heard.get(address);
+    if (direct !== undefined) return direct.hops;
+    let newest: Heard | undefined;
+    for (const gateway of this.#gateways()) {
+      const heard = gateway.health?.heard.get(address);
+      if (heard !== undefined && heard.at > (newest?.at ?? 0)) newest = heard;
+    }
+    return newest?.hops;
+  }
+
+  *#gateways(): Generator<Device> {
+    for (const device of this.#byId.values()) if (device.record.kind === "gateway") yield device;
+  }
+
+  /**
+   * Adds a device or changes it. The same keys keep what was accepted under them, also when the device had been removed
+   * in between: a recorded message stays a recorded message.
+   * @throws RegistryError with a sentence for a person
+   */
+  async upsert(spec: NodeSpec): Promise<{ created: boolean; node: NodeInfo }> {
+    checkNode(spec);
+    const known = this.#byName.get(spec.name);
+    const meshAddress = spec.meshAddress ?? known?.record.meshAddress;
+    for (const other of this.#byId.values()) {
+      if (other !== known && meshAddress !== undefined && other.record.meshAddress === meshAddress) {
+        throw new RegistryError(`mesh address ${meshAddress} belongs to "${other.record.name}"`, 409);
+      }
+    }
+    const keys = this.#keysOf(spec, known);
+    const replayWindow = spec.replayWindow ?? known?.context?.replayWindow ?? 1;
+    this.settle();
+    const saved = await this.#save(spec, known, meshAddress, keys && this.#draft(keys, replayWindow));
+
+    const device = known ?? (await this.#revive(saved.node));
+    device.record = saved.node;
+    this.#keep(device);
+    if (saved.context !== undefined && keys !== undefined) {
+      // What is in memory is never older than what is on the disk.
+      if (device.context?.id === saved.context.id) device.context.replayWindow = replayWindow;
+      else this.#attach(device, new DeviceContext(saved.context), keys);
+    }
+    this.onChanged(device, known === undefined ? "added" : "changed");
+    return { created: known === undefined, node: this.info(device) };
+  }
+
+  /** A new device, or one whose name was here before: then with its newest reading. */
+  async #revive(record: NodeRecord): Promise<Device> {
+    const device = new Device(record);
+    if (!this.#former.delete(record.id)) return device;
+    const [newest] = await this.#store.readings({ node: record.id, limit: 1 });
+    device.last = newest;
+    return device;
+  }
+
+  #keysOf(spec: NodeSpec, known: Device | undefined): ContextKeys | undefined {
+    if (spec.oscore === undefined) return known?.context && this.keys(known.context);
+    const { masterSecret, masterSalt, nodeId, serverId, idContext, algorithm } = spec.oscore;
+    const keys: ContextKeys = {
+      masterSecret,
+      masterSalt: masterSalt ?? new Uint8Array(0),
+      nodeId,
+      serverId,
+      idContext,
+      algorithm: algorithm ?? DEFAULT_ALGORITHM,
+    };
+    this.#checkKeys(keys);
+    return keys;
+  }
+
+  #checkKeys(keys: ContextKeys): void {
+    const { masterSecret, masterSalt, idContext } = keys;
+    if (masterSecret.length < 16 || masterSecret.length > 64) {
+      throw new RegistryError("oscore.masterSecret: 16 to 64 bytes");
+    }
+    if (masterSalt.length > 64) throw new RegistryError("oscore.masterSalt: at most 64 bytes");
+    if ((idContext?.length ?? 0) > 32) throw new RegistryError("oscore.idContext: at most 32 bytes");
+    try {
+      this.#derive(keys);
+    } catch (error) {
+      if (!(error instanceof ContextParameterError)) throw error;
+      // The message names the fields from our side.
+      const { field, message } = error;
+      const named = field === "senderId" ? "serverId" : field === "recipientId" ? "nodeId" : field;
+      throw new RegistryError(`oscore.${named}${message.slice(message.indexOf(":"))}`);
+    }
+  }
+
+  #derive({ nodeId, serverId, ...shared }: ContextKeys): SecurityContext {
+    return deriveContext(this.#crypto, { ...shared, senderId: serverId, recipientId: nodeId });
+  }
+
+  /** The keys of a context, derived when the node first speaks. */
+  security(context: DeviceContext): SecurityContext {
+    context.security ??= this.#derive(this.keys(context));
+    return context.security;
+  }
+
+  /** What a context was made from. @throws Error when the store was changed behind our back */
+  keys(context: DeviceContext): ContextKeys {
+    const keys = this.#vault.open(context.sealedKeys);
+    if (keys === undefined) throw new Error(`keys of context ${context.id} cannot be opened`);
+    return keys;
+  }
+
+  #draft(keys: ContextKeys, replayWindow: number): ContextDraft {
+    const { nodeId, idContext } = keys;
+    const fingerprint = this.#vault.fingerprint(keys);
+    return { fingerprint, nodeId, idContext, keys: this.#vault.seal(keys), replayWindow };
+  }
+
+  async #save(
+    spec: NodeSpec,
+    known: Device | undefined,
+    meshAddress: number | undefined,
+    context: ContextDraft | undefined,
+  ) {
+    try {
+      return await this.#store.saveNode({
+        name: spec.name,
+        kind: spec.kind ?? known?.record.kind ?? "node",
+        meshAddress,
+        place: spec.place ?? known?.record.place,
+        now: this.#wallTime(),
+        context,
+      });
+    } catch (error) {
+      if (error instanceof ContextTaken) throw new RegistryError(error.message, 409);
+      throw error;
+    }
+  }
+
+  /** @returns false when there is no such device */
+  async remove(name: string): Promise<boolean> {
+    const device = this.#byName.get(name);
+    if (device === undefined) return false;
+    this.settle();
+    await this.#store.removeNode(device.record.id, this.#wallTime());
+    this.#detach(device);
+    this.#byId.delete(device.record.id);
+    this.#byName.delete(name);
+    this.#former.set(device.record.id, name);
+    this.onChanged(device, "removed");
+    return true;
+  }
+}
+
+/** Bytes as a key of a Map. */
+function text(bytes: Uint8Array): string {
+  let key = "";
+  for (let i = 0; i < bytes.length; i++) key += String.fromCharCode(bytes[i]);
+  return key;
+}
+
+function contextText(idContext: Uint8Array | undefined): string {
+  return idContext === undefined ? "none" : `=${text(idContext)}`;
+}
+
+function checkNode(spec: NodeSpec): void {
+  checkText("name", spec.name, 1, 64);
+  if (spec.kind !== undefined && !NODE_KINDS.includes(spec.kind)) {
+    throw new RegistryError(`kind "${spec.kind}": one of ${NODE_KINDS.join(", ")}`);
+  }
+  if (spec.place !== undefined) checkText("place", spec.place, 0, 120);
+  const { meshAddress, replayWindow } = spec;
+  if (
+    meshAddress !== undefined &&
+    !(Number.isInteger(meshAddress) && meshAddress >= 1 && meshAddress <= 0x7fff)
+  ) {
+    throw new RegistryError(`meshAddress ${meshAddress}: a unicast address is 1 to 32767`);
+  }
+  if (
+    replayWindow !== undefined &&
+    !(Number.isInteger(replayWindow) && replayWindow >= 1 && replayWindow <= MAXIMUM_WINDOW)
+  ) {
+    throw new RegistryError(`replayWindow ${replayWindow}: 1 to ${MAXIMUM_WINDOW}`);
+  }
+}
+
+function checkText(field: string, value: string, least: number, most: number): void {
+  const { length } = [...value];
+  if (length < least || length > most) throw new RegistryError(`${field}: ${least} to ${most} characters`);
+  if (/\p{Cc}|\p{Cs}|\p{Zl}|\p{Zp}/u.test(value)) throw new RegistryError(`${field}: control characters`);
+  if (value !== value.trim()) throw new RegistryError(`${field}: blanks at its ends`);
+}

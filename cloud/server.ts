@@ -1,0 +1,163 @@
+import type { AddressInfo } from "node:net";
+import type { FastifyInstance } from "fastify";
+import { hostCrypto } from "../hal/host/crypto.js";
+import { type Cloud, createCloud } from "./cloud.js";
+import { StartupError } from "./errors.js";
+import { buildApp } from "./http/app.js";
+import { loadAssets } from "./http/assets.js";
+import type { Live } from "./live.js";
+import type { Registry } from "./registry.js";
+import { openDataDirectory } from "./store/datadir.js";
+import { openSqlite } from "./store/sqlite.js";
+import { type Address, UdpDriver } from "./udp.js";
+
+/** A line of the log, for machines; never with keys in it. */
+export interface LogEntry {
+  readonly time: string;
+  readonly level: "info" | "warning" | "error";
+  /** A short stable name. */
+  readonly event: string;
+  readonly [field: string]: unknown;
+}
+
+export interface ServerOptions {
+  readonly dataDir: string;
+  /** Default 127.0.0.1:8080; port 0 takes any that is free; false: none. */
+  readonly http?: Partial<Address> | false;
+  /** Default 0.0.0.0:5683; port 0 takes any that is free. */
+  readonly coap?: Partial<Address>;
+  /** Default: the environment's API_TOKEN, else the one in the data directory. */
+  readonly apiToken?: string;
+  /** Default: silent. */
+  readonly log?: (entry: LogEntry) => void;
+  /** ms since 1970. Default: Date.now. */
+  readonly wallTime?: () => number;
+}
+
+export interface RunningServer {
+  readonly httpUrl: string | undefined;
+  readonly coapAddress: Address;
+  readonly apiToken: string;
+  readonly registry: Registry;
+  readonly live: Live;
+  readonly cloud: Cloud;
+  /** Takes nothing new, commits and answers what is under way, closes everything. May be called twice. */
+  stop(): Promise<void>;
+}
+
+const HOUSEKEEPING_MS = 600_000;
+
+/**
+ * Starts the whole server: store, CoAP, HTTP, page.
+ * @throws StartupError with a clear sentence; nothing is left running then
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const wallTime = options.wallTime ?? Date.now;
+  const log = (level: LogEntry["level"], event: string, fields: Record<string, unknown> = {}) =>
+    options.log?.({ time: new Date(wallTime()).toISOString(), level, event, ...fields });
+  /** What was opened, to be closed from the last to the first. */
+  const open: (() => Promise<void>)[] = [];
+  let closing: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    closing ??= (async () => {
+      for (const close of open.reverse()) await close();
+    })();
+    return closing;
+  };
+
+  try {
+    const directory = openDataDirectory(options.dataDir, {
+      storeKey: process.env.STORE_KEY,
+      apiToken: options.apiToken ?? process.env.API_TOKEN,
+    });
+    open.push(async () => directory.release());
+    const store = openSqlite({ file: directory.storeFile });
+    open.push(() => store.close());
+    let driver: UdpDriver | undefined;
+    const cloud = await createCloud({
+      store,
+      crypto: hostCrypto,
+      storeKey: directory.storeKey,
+      wallTime,
+      send: (datagram, destination) => driver?.send(datagram, destination),
+    });
+    cloud.metrics.watchProcess();
+    await cloud.housekeep();
+    const housekeeping = setInterval(() => {
+      cloud
+        .housekeep()
+        .catch((error: Error) => log("error", "housekeeping-failed", { message: error.message }));
+    }, HOUSEKEEPING_MS);
+    housekeeping.unref();
+    open.push(async () => {
+      clearInterval(housekeeping);
+      cloud.endpoint.flush();
+    });
+    cloud.live.on("event", (event) =>
+      log(event.severity === "info" ? "info" : "warning", event.reason, { ...event }),
+    );
+
+    const coap = { host: "0.0.0.0", port: 5683, ...options.coap };
+    driver = await UdpDriver.open(coap, cloud.metrics);
+    const udp = driver;
+    open.push(async () => {
+      cloud.endpoint.flush();
+      await udp.close();
+    });
+
+    let httpUrl: string | undefined;
+    if (options.http !== false) {
+      const http = { host: "127.0.0.1", port: 8080, ...options.http };
+      const app = buildApp({
+        registry: cloud.registry,
+        store,
+        live: cloud.live,
+        metrics: cloud.metrics,
+        apiToken: directory.apiToken,
+        trouble: () => (closing === undefined ? cloud.endpoint.trouble : "the server is stopping"),
+        onError: (error) => log("error", "http-error", { message: error.message, stack: error.stack }),
+        assets: await loadAssets(),
+      });
+      open.push(() => app.close());
+      httpUrl = await listen(app, http);
+    }
+    cloud.note("server-started", "The server was started");
+    // Datagrams last: whoever gets an answer can also be seen on the page.
+    driver.start(cloud.endpoint);
+    log("info", "listening", { http: httpUrl, coap: driver.address });
+    return {
+      httpUrl,
+      coapAddress: driver.address,
+      apiToken: directory.apiToken,
+      registry: cloud.registry,
+      live: cloud.live,
+      cloud,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function listen(app: FastifyInstance, { host, port }: Address): Promise<string> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    throw new StartupError(explain(error as NodeJS.ErrnoException, host, port));
+  }
+  const { port: taken } = app.server.address() as AddressInfo;
+  // "Any address" is none that a browser could open.
+  const shown = host === "0.0.0.0" || host === "::" ? "localhost" : host.includes(":") ? `[${host}]` : host;
+  return `http://${shown}:${taken}`;
+}
+
+function explain(error: NodeJS.ErrnoException, host: string, port: number): string {
+  const way = "choose another with --http HOST:PORT or HTTP_PORT";
+  if (error.code === "EADDRINUSE") return `the HTTP port ${port} (TCP, ${host}) is in use already; ${way}`;
+  if (error.code === "EACCES") return `this user may not open the HTTP port ${port}; ${way}`;
+  if (error.code === "EADDRNOTAVAIL" || error.code === "ENOTFOUND") {
+    return `this machine has no address ${host}; ${way}`;
+  }
+  return `the HTTP port ${port} cannot be opened on ${host}: ${error.message}; ${way}`;
+}

@@ -1,0 +1,171 @@
+import type { EventKind, EventRecord, NodeKind, ReadingRecord } from "../model.js";
+
+/** A registered device. */
+export interface NodeRecord {
+  readonly id: number;
+  readonly name: string;
+  readonly kind: NodeKind;
+  readonly meshAddress: number | undefined;
+  readonly place: string | undefined;
+  readonly created: number;
+}
+
+/** What has been accepted from a node under one set of keys; durable, because a server that forgets it is open to replays. */
+export interface ReplayRecord {
+  /** Highest Partial IV accepted; −1 before the first. */
+  readonly highest: number;
+  /** Bit i: `highest - i` was accepted. As wide as the window. */
+  readonly seen: Uint8Array;
+  /** The newest accepted request as received (OSCORE option and ciphertext), and the answer that went out for it. */
+  readonly lastRequest: Uint8Array | undefined;
+  readonly lastAnswer: Uint8Array | undefined;
+}
+
+/** One set of OSCORE keys of one node. New keys make a new record, so that (record, Partial IV) never means two messages. */
+export interface ContextRecord extends ReplayRecord {
+  readonly id: number;
+  readonly node: number;
+  /** Sealed by the vault. */
+  readonly keys: Uint8Array;
+  readonly replayWindow: number;
+  /** The next Sender Sequence Number that was never reserved (RFC 8613 App. B.1.1). */
+  readonly senderSequence: number;
+}
+
+/** What registering a device writes. */
+export interface NodeDraft {
+  readonly name: string;
+  readonly kind: NodeKind;
+  readonly meshAddress: number | undefined;
+  readonly place: string | undefined;
+  readonly now: number;
+  readonly context: ContextDraft | undefined;
+}
+
+export interface ContextDraft {
+  /** Recognises keys that were here before: their replay state goes on, even when the node had been removed. */
+  readonly fingerprint: Uint8Array;
+  readonly nodeId: Uint8Array;
+  readonly idContext: Uint8Array | undefined;
+  readonly keys: Uint8Array;
+  readonly replayWindow: number;
+}
+
+export interface SavedNode {
+  readonly node: NodeRecord;
+  readonly context: ContextRecord | undefined;
+  readonly created: boolean;
+}
+
+/** What a device last reported about itself, as JSON text: the store does not look inside. */
+export interface HealthRecord {
+  readonly node: number;
+  readonly time: number;
+  /** Where it came from, "host:port". */
+  readonly source: string;
+  readonly body: string;
+}
+
+/** A request that passed the replay window in memory, and what it brings. */
+export interface AcceptedRequest {
+  readonly context: number;
+  readonly partialIv: number;
+  readonly received: number;
+  /** The state with this request in it. */
+  readonly replay: ReplayRecord;
+  readonly readings: readonly ReadingRecord[];
+  /** The message as received, where sealed storage is wanted (DESIGN §4.10). */
+  readonly sealed: Uint8Array | undefined;
+}
+
+/** What is written in one transaction. */
+export interface Batch {
+  readonly requests: readonly AcceptedRequest[];
+  readonly events: readonly EventRecord[];
+  readonly health: readonly HealthRecord[];
+}
+
+/**
+ * What became of each request: a store that several servers share refuses a Partial IV that another one has accepted.
+ * Readings that were stored now have their row number in `id`, those that were stored before have 0.
+ */
+export type Outcome = "stored" | "replay";
+export type CommitResult = readonly Outcome[] | Error;
+
+export interface ReadingQuery {
+  /** All nodes when absent. */
+  readonly node?: number;
+  /** Inclusive, by the time of measurement. */
+  readonly from?: number;
+  readonly to?: number;
+  /** The newest ones are taken. */
+  readonly limit: number;
+}
+
+/** Means over equal spans of time: what a chart draws. */
+export interface SeriesPoint {
+  /** Start of the span. */
+  readonly time: number;
+  readonly count: number;
+  readonly temperature: number | null;
+  readonly temperatureMin: number | null;
+  readonly temperatureMax: number | null;
+  readonly humidity: number | null;
+  readonly humidityMin: number | null;
+  readonly humidityMax: number | null;
+  readonly battery: number | null;
+}
+
+export interface EventQuery {
+  readonly kind?: EventKind;
+  /** Name of the node or gateway concerned. */
+  readonly node?: string;
+  /** Only events before this time of their last occurrence. */
+  readonly before?: number;
+  readonly limit: number;
+}
+
+/** Everything that the server keeps in memory from its start on. */
+export interface Snapshot {
+  readonly nodes: readonly NodeRecord[];
+  /** Removed ones, whose readings are still there. */
+  readonly former: readonly { readonly id: number; readonly name: string }[];
+  readonly contexts: readonly ContextRecord[];
+  readonly health: readonly HealthRecord[];
+  /** The newest reading of each node. */
+  readonly newest: readonly ReadingRecord[];
+  readonly readings: number;
+}
+
+/** Thrown by {@link Store.saveNode} when another registered node has these IDs. */
+export class ContextTaken extends Error {
+  readonly holder: string;
+  constructor(holder: string) {
+    super(`node "${holder}" has this OSCORE ID already`);
+    this.holder = holder;
+  }
+}
+
+/**
+ * Where everything that must outlive the process is. `commit` is the hot path and calls back, at once where the store
+ * is synchronous; everything else is rare and gives promises, so that a store across a network fits behind it too.
+ */
+export interface Store {
+  load(): Promise<Snapshot>;
+  /** Durable when `done` is called with outcomes; nothing of it happened when it is called with an error. */
+  commit(batch: Batch, done: (result: CommitResult) => void): void;
+  saveNode(draft: NodeDraft): Promise<SavedNode>;
+  /** Keeps the replay state of its keys, forgets the keys. */
+  removeNode(id: number, now: number): Promise<void>;
+  /** Ascending by time of measurement. */
+  readings(query: ReadingQuery): Promise<ReadingRecord[]>;
+  /** At most `points` spans of equal length between `from` and `to`; empty ones are left out. */
+  series(node: number, from: number, to: number, points: number): Promise<SeriesPoint[]>;
+  /** Newest first. */
+  events(query: EventQuery): Promise<EventRecord[]>;
+  /** Keeps the newest `events` events. */
+  prune(keep: { events: number }): Promise<void>;
+  /** A whole and consistent copy, while running. */
+  backup(file: string): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,88 @@
+/** The cloud server alone: `npm run server -- --http HOST:PORT --coap HOST:PORT --data DIR` */
+
+import { Command, InvalidArgumentError } from "commander";
+import { StartupError } from "../cloud/errors.js";
+import { type LogEntry, startServer } from "../cloud/server.js";
+import type { Address } from "../cloud/udp.js";
+
+const FAILED = 1;
+const WRONG_USAGE = 2;
+
+/** "HOST:PORT", "[IPv6]:PORT" or "PORT". */
+function address(text: string): Partial<Address> {
+  const parts = /^(?:(?:\[([^\]]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text);
+  const port = Number(parts?.[3]);
+  if (parts === null || port > 65_535) {
+    throw new InvalidArgumentError("HOST:PORT or PORT, with a port from 0 (any free one) to 65535.");
+  }
+  const host = parts[1] ?? parts[2];
+  return host === undefined ? { port } : { host, port };
+}
+
+function wrongUsage(message: string): never {
+  console.error(`error: ${message}`);
+  process.exit(WRONG_USAGE);
+}
+
+/** A port of the environment, checked like an option. */
+function environmentPort(name: string): Partial<Address> {
+  const text = process.env[name];
+  if (text === undefined || text === "") return {};
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
+    wrongUsage(`${name}="${text}" is no port from 0 to 65535`);
+  return { port: Number(text) };
+}
+
+function logLine(entry: LogEntry): void {
+  console.log(JSON.stringify(entry));
+}
+
+const program = new Command("npm run server --")
+  .description(
+    "The cloud server: takes OSCORE-protected readings over CoAP, keeps them, and shows them.\n\n" +
+      "Environment: HTTP_PORT, COAP_PORT, DATA_DIR, API_TOKEN (default: the file api-token in the data directory),\n" +
+      "STORE_KEY (64 hex digits; default: the file store.key there). Options go before the environment.",
+  )
+  .option("--http <address>", "where the page and the API listen (default: 127.0.0.1:8080)", address)
+  .option("--coap <address>", "where CoAP over UDP listens (default: 0.0.0.0:5683)", address)
+  .option("--data <directory>", "where everything is kept (default: ./data)")
+  .option("--quiet", "log nothing")
+  .helpOption("-h, --help", "show this")
+  .allowExcessArguments(false)
+  .configureOutput({ writeErr: (text) => process.stderr.write(text) })
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : WRONG_USAGE));
+
+program.parse();
+const options = program.opts<{
+  http?: Partial<Address>;
+  coap?: Partial<Address>;
+  data?: string;
+  quiet?: boolean;
+}>();
+
+try {
+  const server = await startServer({
+    dataDir: options.data ?? (process.env.DATA_DIR || "./data"),
+    http: { ...environmentPort("HTTP_PORT"), ...options.http },
+    coap: { ...environmentPort("COAP_PORT"), ...options.coap },
+    ...(options.quiet !== true && { log: logLine }),
+  });
+  const { host, port } = server.coapAddress;
+  console.log(`Page  ${server.httpUrl}`);
+  console.log(`CoAP  coap://${host.includes(":") ? `[${host}]` : host}:${port}`);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => {
+      server.stop().then(
+        () => process.exit(0),
+        (error: Error) => {
+          console.error(`error: ${error.message}`);
+          process.exit(FAILED);
+        },
+      );
+    });
+  }
+} catch (error) {
+  if (!(error instanceof StartupError)) throw error;
+  console.error(`error: ${error.message}`);
+  process.exit(FAILED);
+}
