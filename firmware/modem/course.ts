@@ -90,9 +90,11 @@ function* recover(modem: Context, fault: Fault, rung: number): Routine<void> {
   yield* modem.wait(Math.min(pause, timing.recoveryLimit));
   // A modem that is off needs no recovery, only PWR_ON.
   if (powered(modem) === false) return;
-  if (fault === "deaf" && rung === 0 && (yield* modem.listens(5))) return;
-  if (rung === 0 || lines.powerOn === undefined) yield* reboot(modem);
-  else if (rung === 1 || lines.reset === undefined) yield* powerCycle(modem);
+  // A deaf modem is first only listened for again, at all its speeds, by the new course.
+  const step = fault === "deaf" ? rung : rung + 1;
+  if (step === 0) return;
+  if (step === 1 || lines.powerOn === undefined) yield* reboot(modem);
+  else if (step === 2 || lines.reset === undefined) yield* powerCycle(modem);
   else yield* resetByLine(modem);
 }
 

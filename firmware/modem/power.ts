@@ -7,6 +7,19 @@ export function powered(modem: Context): boolean | undefined {
   return modem.lines.vInt?.read();
 }
 
+/** Between two looks at V_INT: a line is no event. */
+const LINE_POLL = 100;
+
+/** Waits until V_INT is as wanted. Returns whether it came to be. */
+function* waitForPower(modem: Context, wanted: boolean, limit: number): Routine<boolean> {
+  const until = modem.now + limit;
+  while (powered(modem) !== wanted) {
+    if (modem.now >= until) return false;
+    yield* modem.wait(LINE_POLL);
+  }
+  return true;
+}
+
 /** Pulls a line low for so long. */
 function* pulse(modem: Context, line: { write(high: boolean): void }, milliseconds: number): Routine<void> {
   line.write(false);
@@ -26,7 +39,7 @@ export function* powerOn(modem: Context): Routine<void> {
   modem.note("PWR_ON");
   modem.poweredAt = modem.now;
   yield* pulse(modem, line, modem.timing.powerOnPulse);
-  if (powered(modem) === false) yield* modem.wait(modem.timing.vIntRise, () => powered(modem) === true);
+  if (powered(modem) === false) yield* waitForPower(modem, true, modem.timing.vIntRise);
   if (powered(modem) === false) modem.counters.add("power-on-failed");
 }
 
@@ -94,7 +107,7 @@ export function* powerOff(modem: Context): Routine<boolean> {
     yield* modem.wait(5000);
     return answered;
   }
-  return yield* modem.wait(modem.timing.vIntFall, () => powered(modem) === false);
+  return yield* waitForPower(modem, false, modem.timing.vIntFall);
 }
 
 /** Switches off and on again, however deaf it is. Without lines nothing can be done but waiting. */
@@ -104,7 +117,7 @@ export function* powerCycle(modem: Context): Routine<void> {
   if (modem.lines.powerOn !== undefined) {
     yield* pulse(modem, modem.lines.powerOn, modem.timing.powerOffPulse);
     if (powered(modem) === undefined) yield* modem.wait(5000);
-    else yield* modem.wait(modem.timing.vIntFall, () => powered(modem) === false);
+    else yield* waitForPower(modem, false, modem.timing.vIntFall);
   }
 }
 

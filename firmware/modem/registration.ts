@@ -3,6 +3,9 @@ import { Registration } from "./network.js";
 import type { Routine } from "./routine.js";
 import { readSignal } from "./sockets.js";
 
+/** Between two looks at +CGATT while it is due. */
+const ATTACH_POLL = 1000;
+
 /** Asks for registration and packet service. Both, because either lies at times (trap 5). */
 export function* look(modem: Context): Routine<void> {
   const network = modem.network;
@@ -40,7 +43,10 @@ function* lookForOperator(modem: Context): Routine<number | undefined> {
 export function* register(modem: Context): Routine<boolean> {
   const { timing, network, counters } = modem;
   yield* look(modem);
-  if (network.usable) return modem.fault === undefined;
+  if (network.usable) {
+    yield* readSignal(modem);
+    return modem.fault === undefined;
+  }
   modem.enter("registering");
   const begun = modem.now;
   let toggleAt = begun + modem.radioPatience;
@@ -53,7 +59,9 @@ export function* register(modem: Context): Routine<boolean> {
     yield* modem.command("+COPS=0", { limit: 180000 });
   }
   for (;;) {
-    yield* modem.wait(timing.registrationPoll, () => network.registered && !network.attached);
+    // A URC cuts the waiting short; once registered, packet service is a matter of a second or two, without a URC.
+    const before = network.registered;
+    yield* modem.wait(before ? ATTACH_POLL : timing.registrationPoll, () => network.registered !== before);
     yield* look(modem);
     if (modem.fault !== undefined) return false;
     if (network.usable) {

@@ -136,7 +136,6 @@ export class AtChannel {
     this.#now = now;
     if (this.#output !== undefined && now >= this.#outputAt) this.#send();
     if (this.#current !== undefined && this.#output === undefined && now >= this.#limitAt) {
-      this.#counters.add("at-timeout");
       this.#parser.reset();
       const owed = this.#current.data;
       this.#finish("timeout", "");
