@@ -144,6 +144,19 @@ export interface HumidityTemperatureSensor {
 }
 
 /**
+ * The same in two steps, so that nothing waits while the sensor measures: what the roles use. A driver that can only
+ * `sample` measures in `read`.
+ */
+export interface SteppedHumidityTemperatureSensor {
+  /** Starts a measurement. @returns false when the sensor did not answer */
+  start(now: number): boolean;
+  /** When `read` will have the result, ms; `Infinity` when nothing was started. */
+  readonly deadline: number;
+  /** The sample once `deadline` has come; `undefined` when there is none. */
+  read(now: number): HumidityTemperatureSample | undefined;
+}
+
+/**
  * Small values that outlive power: counters, keys, identity. `set` and `delete` return when the change is durable; a
  * power cut at any moment leaves the old value or the new one. Keys are short ASCII names, values at most 512 bytes.
  */
