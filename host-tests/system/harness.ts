@@ -1,5 +1,6 @@
 /** The whole system in virtual time: world, modems, and the cloud's own endpoint and store, without a socket. */
 
+import assert from "node:assert/strict";
 import { hostCrypto } from "#hal/crypto.js";
 import { type Cloud, createCloud } from "../../cloud/cloud.js";
 import type { EventJson, ReadingJson } from "../../cloud/model.js";
@@ -174,5 +175,20 @@ export class TestSystem {
     humidity?: number | undefined;
   }): string {
     return `${value.node} ${value.temperature?.toFixed(2)} ${value.humidity?.toFixed(2)}`;
+  }
+}
+
+/** Each reading that arrived was measured, by that sensor, and no measurement arrived twice. */
+export function assertOnlyTruth(system: TestSystem): void {
+  const left = new Map<string, number>();
+  for (const measured of system.measured) {
+    const key = TestSystem.key(measured);
+    left.set(key, (left.get(key) ?? 0) + 1);
+  }
+  for (const reading of system.readings) {
+    const key = TestSystem.key(reading);
+    const count = left.get(key) ?? 0;
+    assert.ok(count > 0, `${key} at ${reading.time} was never measured, or arrived twice`);
+    left.set(key, count - 1);
   }
 }

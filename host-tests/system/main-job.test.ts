@@ -1,20 +1,5 @@
 import assert from "node:assert/strict";
-import { EPOCH, TestSystem } from "./harness.js";
-
-/** Each reading that arrived was measured, by that sensor, and no measurement arrived twice. */
-function assertOnlyTruth(system: TestSystem): void {
-  const left = new Map<string, number>();
-  for (const measured of system.measured) {
-    const key = TestSystem.key(measured);
-    left.set(key, (left.get(key) ?? 0) + 1);
-  }
-  for (const reading of system.readings) {
-    const key = TestSystem.key(reading);
-    const count = left.get(key) ?? 0;
-    assert.ok(count > 0, `${key} at ${reading.time} was never measured, or arrived twice`);
-    left.set(key, count - 1);
-  }
-}
+import { assertOnlyTruth, EPOCH, TestSystem } from "./harness.js";
 
 const refusals = (system: TestSystem) => system.events.filter(({ kind }) => kind === "security");
 

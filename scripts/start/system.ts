@@ -1,0 +1,178 @@
+/** The composition behind `npm start`: server, world, and what is kept of both between starts. */
+
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { hostCrypto } from "#hal/crypto.js";
+import { StartupError } from "../../cloud/errors.js";
+import { type RunningServer, startServer } from "../../cloud/server.js";
+import { Refusal } from "../../firmware/bytes/refusal.js";
+import { DEFAULT_SETTINGS } from "../../firmware/roles/identity.js";
+import { provision } from "../../firmware/roles/provisioning.js";
+import { type LogStore, openFileStore } from "../../hal/host/storage.js";
+import { Tampering } from "../../sim/hostile/tampering.js";
+import type { ModemNetwork } from "../../sim/modem/modem-network.js";
+import { UdpNetwork } from "../../sim/modem/udp-network.js";
+import {
+  type Device,
+  loadKeyRing,
+  newKeyRing,
+  planNetwork,
+  renewKeys,
+  saveKeyRing,
+} from "../../sim/network.js";
+import { PacedClock } from "../../sim/paced-clock.js";
+import { type Measured, World } from "../../sim/world.js";
+
+export interface SystemOptions {
+  readonly nodes: number;
+  readonly relays: number;
+  readonly gateways: number;
+  /** seconds */
+  readonly interval: number;
+  readonly loss: number;
+  readonly seed: number;
+  readonly tamper: boolean;
+  readonly dataDir: string;
+  readonly httpPort: number;
+  readonly coapPort: number;
+  readonly onMeasured?: (measured: Measured) => void;
+}
+
+export interface System {
+  readonly server: RunningServer;
+  readonly world: World;
+  readonly clock: PacedClock;
+  readonly tampering: Tampering | undefined;
+  stop(): Promise<void>;
+}
+
+/** One row of the recorded data stands for a minute. */
+const RECORDED_SECONDS = 60;
+
+/** @throws StartupError with one clear sentence */
+export async function startSystem(options: SystemOptions): Promise<System> {
+  const { dataDir } = options;
+  const server = await startServer({
+    dataDir,
+    http: { port: options.httpPort },
+    coap: { host: "127.0.0.1", port: options.coapPort },
+  });
+  try {
+    return await startWorld(options, server);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+async function startWorld(options: SystemOptions, server: RunningServer): Promise<System> {
+  const clock = new PacedClock();
+  const stores = new Map<string, LogStore>();
+  const networks: UdpNetwork[] = [];
+  const devices = await provisionAll(options, server, stores);
+  // The last gateway is the stolen one: it has all that a gateway has.
+  const tampering = options.tamper
+    ? new Tampering({ clock, seed: options.seed, gateway: `gateway-${options.gateways + 1}` })
+    : undefined;
+  const world = new World({
+    clock,
+    devices,
+    seed: options.seed,
+    loss: options.loss,
+    storage: (name) => stores.get(name)!,
+    internet: (gateway) => {
+      const network = new UdpNetwork();
+      networks.push(network);
+      // Datagrams come when the operating system says so; the world knows only its own time.
+      const paced: ModemNetwork = enterAt(clock, network);
+      return tampering?.wrapNetwork(gateway, paced) ?? paced;
+    },
+    server: { host: server.coapAddress.host, port: server.coapAddress.port },
+    timeScale: RECORDED_SECONDS / options.interval,
+    healthInterval: Math.min(60_000, Math.max(5000, options.interval * 2000)),
+    ...(options.onMeasured !== undefined && { onMeasured: options.onMeasured }),
+  });
+  clock.start();
+  clock.enter(() => {
+    world.start();
+    tampering?.joinAir(world.air, devices);
+  });
+  return {
+    server,
+    world,
+    clock,
+    tampering,
+    async stop() {
+      clock.enter(() => {
+        tampering?.stop();
+        world.stop();
+      });
+      clock.stop();
+      for (const network of networks) network.shutDown();
+      await server.stop();
+      for (const store of stores.values()) store.close();
+    },
+  };
+}
+
+/**
+ * Gives every device its identity and tells the server of it. A device whose storage is gone gets new keys: nobody
+ * knows which numbers the old ones were used with.
+ */
+async function provisionAll(
+  options: SystemOptions,
+  server: RunningServer,
+  stores: Map<string, LogStore>,
+): Promise<Device[]> {
+  const directory = join(options.dataDir, "devices");
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const file = join(options.dataDir, "network.json");
+  const random = (length: number) => hostCrypto.random(length);
+  const ring = loadKeyRing(file) ?? newKeyRing(random);
+  if (ring instanceof Refusal)
+    throw new StartupError(`The network's key file cannot be used: ${ring.detail}`);
+  for (const name of ring.devices.keys()) {
+    if (!existsSync(join(directory, `${name}.store`))) renewKeys(ring, name, random);
+  }
+  const devices = planNetwork(ring, {
+    nodes: options.nodes,
+    relays: options.relays,
+    gateways: options.gateways + (options.tamper ? 1 : 0),
+    settings: { ...DEFAULT_SETTINGS, interval: options.interval },
+    random,
+  });
+  saveKeyRing(file, ring);
+  for (const { kind, name, identity } of devices) {
+    const store = openFileStore(join(directory, `${name}.store`));
+    stores.set(name, store);
+    provision(store, identity);
+    const { mesh, oscore } = identity;
+    await server.registry.upsert({
+      name,
+      kind,
+      meshAddress: mesh.address,
+      ...(oscore !== undefined && {
+        oscore: {
+          masterSecret: oscore.masterSecret,
+          masterSalt: oscore.masterSalt,
+          nodeId: oscore.senderId,
+          serverId: oscore.recipientId,
+        },
+      }),
+    });
+  }
+  return devices;
+}
+
+function enterAt(clock: PacedClock, network: UdpNetwork): ModemNetwork {
+  const paced: ModemNetwork = {
+    onDatagram: undefined,
+    open: (socket, localPort) => network.open(socket, localPort),
+    send: (socket, address, port, datagram) => network.send(socket, address, port, datagram),
+    close: (socket) => network.close(socket),
+    resolve: (name, done) => network.resolve(name, (address) => clock.enter(() => done(address))),
+  };
+  network.onDatagram = (socket, address, port, datagram) =>
+    clock.enter(() => paced.onDatagram?.(socket, address, port, datagram));
+  return paced;
+}
