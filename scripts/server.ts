@@ -1,12 +1,10 @@
 /** The cloud server alone: `npm run server -- --http HOST:PORT --coap HOST:PORT --data DIR` */
 
-import { Command, InvalidArgumentError } from "commander";
+import { InvalidArgumentError } from "commander";
 import { StartupError } from "../cloud/errors.js";
 import { type LogEntry, startServer } from "../cloud/server.js";
 import type { Address } from "../cloud/udp.js";
-
-const FAILED = 1;
-const WRONG_USAGE = 2;
+import { EXIT_USAGE, fail, newCommand } from "./cli.js";
 
 /** "HOST:PORT", "[IPv6]:PORT" or "PORT". */
 function address(text: string): Partial<Address> {
@@ -19,17 +17,14 @@ function address(text: string): Partial<Address> {
   return host === undefined ? { port } : { host, port };
 }
 
-function wrongUsage(message: string): never {
-  console.error(`error: ${message}`);
-  process.exit(WRONG_USAGE);
-}
-
 /** A port of the environment, checked like an option. */
 function environmentPort(name: string): Partial<Address> {
   const text = process.env[name];
   if (text === undefined || text === "") return {};
-  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
-    wrongUsage(`${name}="${text}" is no port from 0 to 65535`);
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) {
+    console.error(`${name}="${text}" is no port from 0 to 65535`);
+    process.exit(EXIT_USAGE);
+  }
   return { port: Number(text) };
 }
 
@@ -37,20 +32,17 @@ function logLine(entry: LogEntry): void {
   console.log(JSON.stringify(entry));
 }
 
-const program = new Command("npm run server --")
-  .description(
-    "The cloud server: takes OSCORE-protected readings over CoAP, keeps them, and shows them.\n\n" +
-      "Environment: HTTP_PORT, COAP_PORT, DATA_DIR, API_TOKEN (default: the file api-token in the data directory),\n" +
-      "STORE_KEY (64 hex digits; default: the file store.key there). Options go before the environment.",
-  )
+const program = newCommand(
+  "npm run server --",
+  "The cloud server: takes OSCORE-protected readings over CoAP, keeps them, and shows them.\n\n" +
+    "Environment: HTTP_PORT, COAP_PORT, DATA_DIR; API_TOKEN (default: the file api-token in the data directory);\n" +
+    "STORE_KEY, 64 hex digits (default: the file store.key there). Options come before the environment.",
+)
   .option("--http <address>", "where the page and the API listen (default: 127.0.0.1:8080)", address)
   .option("--coap <address>", "where CoAP over UDP listens (default: 0.0.0.0:5683)", address)
   .option("--data <directory>", "where everything is kept (default: ./data)")
   .option("--quiet", "log nothing")
-  .helpOption("-h, --help", "show this")
-  .allowExcessArguments(false)
-  .configureOutput({ writeErr: (text) => process.stderr.write(text) })
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : WRONG_USAGE));
+  .allowExcessArguments(false);
 
 program.parse();
 const options = program.opts<{
@@ -74,15 +66,11 @@ try {
     process.once(signal, () => {
       server.stop().then(
         () => process.exit(0),
-        (error: Error) => {
-          console.error(`error: ${error.message}`);
-          process.exit(FAILED);
-        },
+        (error: Error) => fail(error.message),
       );
     });
   }
 } catch (error) {
   if (!(error instanceof StartupError)) throw error;
-  console.error(`error: ${error.message}`);
-  process.exit(FAILED);
+  fail(error.message);
 }
