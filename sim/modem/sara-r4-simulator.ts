@@ -109,6 +109,11 @@ export class SaraR4Simulator {
     return this.#core.stored;
   }
 
+  /** In force from the moment that they are changed on. */
+  get settings(): SimulatorSettings {
+    return this.#settings;
+  }
+
   /** The inside, for tests of the simulator itself. */
   get core(): ModemCore {
     return this.#core;

@@ -6,6 +6,8 @@ export interface UdpNetworkOptions {
   readonly bind?: string;
   /** Names besides `localhost` and the addresses that they have. */
   readonly names?: Readonly<Record<string, string>>;
+  /** Runs what arrives: `PacedClock.enter`, so that it happens at its own time. Default: at once. */
+  readonly enter?: (callback: () => void) => void;
   /** Told of errors of the operating system; they reach the modem as loss. */
   readonly onError?: (error: Error) => void;
 }
@@ -20,12 +22,14 @@ export class UdpNetwork implements ModemNetwork {
   readonly #sockets = new Map<number, Socket>();
   readonly #bind: string;
   readonly #names: Readonly<Record<string, string>>;
+  readonly #enter: (callback: () => void) => void;
   readonly #onError: (error: Error) => void;
   #closed = false;
 
   constructor(options: UdpNetworkOptions = {}) {
     this.#bind = options.bind ?? "127.0.0.1";
     this.#names = { localhost: "127.0.0.1", ...options.names };
+    this.#enter = options.enter ?? ((callback) => callback());
     this.#onError = options.onError ?? (() => {});
   }
 
@@ -36,8 +40,10 @@ export class UdpNetwork implements ModemNetwork {
     this.#sockets.set(socket, udp);
     udp.on("error", this.#onError);
     udp.on("message", (message, from) => {
-      // A late message of a socket that has been opened anew is nobody's.
-      if (this.#sockets.get(socket) === udp) this.onDatagram?.(socket, from.address, from.port, message);
+      this.#enter(() => {
+        // A late message of a socket that has been opened anew is nobody's.
+        if (this.#sockets.get(socket) === udp) this.onDatagram?.(socket, from.address, from.port, message);
+      });
     });
     udp.bind(localPort, this.#bind);
   }
