@@ -1,0 +1,513 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { hex, toHex } from "../../firmware/bytes/hex.js";
+import { Refusal } from "../../firmware/bytes/refusal.js";
+import { decodeMessage, encodeMessage } from "../../firmware/coap/codec.js";
+import { CoapHop, type CoapHopOptions, HopRefusal, type MeshBound } from "../../firmware/coap/hop.js";
+import { type CoapMessage, type CoapOption, Type } from "../../firmware/coap/message.js";
+import { type Exchange, MessageLayer } from "../../firmware/coap/message-layer.js";
+import { Code, isRequest, isResponse, OptionNumber } from "../../firmware/coap/numbers.js";
+import { getString, hasOption, stringOption, uintOption } from "../../firmware/coap/options.js";
+import { arbitraryMessage } from "./arbitraries.js";
+import { scripted, seeded } from "./network.js";
+
+const NONE = new Uint8Array(0);
+const NODE = 0x0012;
+const OTHER = 0x0100;
+
+/** A hop whose first names are known: IDs 1000 upstream and 2000 in the mesh, tokens aa00 and b0. */
+function hopOf(options: Partial<CoapHopOptions> = {}): CoapHop {
+  return new CoapHop({ random: scripted([0x10, 0x00, 0x20, 0x00], [0xaa, 0x00], [0xb0]), ...options });
+}
+
+function up(hop: CoapHop, source: number, bytes: string, now = 0): string {
+  const result = hop.fromMesh(source, hex(bytes), now);
+  return result instanceof Refusal ? refusal(result) : toHex(result);
+}
+
+function down(hop: CoapHop, bytes: string, now = 0): string {
+  const result = hop.fromUpstream(hex(bytes), now);
+  if (result instanceof Refusal) return refusal(result);
+  return `${result.destination.toString(16).padStart(4, "0")} ${toHex(result.bytes)}`;
+}
+
+function refusal(refused: HopRefusal): string {
+  return `${refused.reason}${refused.answer === undefined ? "" : ` ${toHex(refused.answer)}`}`;
+}
+
+describe("CoAP hop: requests of nodes", () => {
+  it("replaces message ID and token, and leads the piggybacked answer back", () => {
+    const hop = hopOf();
+    // The 20 bytes of DESIGN §5: POST, OSCORE option 09 00, ciphertext.
+    const request = "400200019209 00ff 000102030405060708090a0b".replaceAll(" ", "");
+    assert.equal(up(hop, NODE, request), `42021000aa00${request.slice(8)}`);
+    assert.equal(down(hop, "62441000aa0090ff0102"), "0012 6044000190ff0102");
+    assert.equal(hop.size, 2);
+  });
+
+  it("gives a copy of a request the same names, another message of the node another ID", () => {
+    const hop = hopOf();
+    const first = up(hop, NODE, "4102000107ff41");
+    assert.equal(first, "42021000aa00ff41");
+    assert.equal(up(hop, NODE, "4102000107ff41", 40_000), first);
+    assert.equal(up(hop, NODE, "4102000207ff42"), "42021001aa00ff42");
+    // A node that restarted may use an ID again.
+    assert.equal(up(hop, NODE, "4102000108ff43"), "42021002aa01ff43");
+  });
+
+  it("never mixes up two nodes with the same message ID and token", () => {
+    const hop = hopOf();
+    assert.equal(up(hop, NODE, "4102000107ff41"), "42021000aa00ff41");
+    assert.equal(up(hop, OTHER, "4102000107ff41"), "42021001aa01ff41");
+    assert.equal(down(hop, "62441001aa01"), "0100 6144000107");
+    assert.equal(down(hop, "62441000aa00"), "0012 6144000107");
+    // Message ID and token of different nodes fit no request.
+    assert.equal(down(hop, "62441000aa01"), "hop-token-unknown");
+  });
+
+  it("leads empty ACK, separate answer and its ACK through", () => {
+    const hop = hopOf();
+    up(hop, NODE, "4102000107ff41");
+    assert.equal(down(hop, "60001000"), "0012 60000001");
+    assert.equal(down(hop, "42455000aa00ff42"), "0012 4145200007ff42");
+    assert.equal(down(hop, "42455000aa00ff42"), "0012 4145200007ff42");
+    assert.equal(up(hop, NODE, "60002000"), "60005000");
+    // Nobody else can acknowledge it.
+    assert.equal(up(hop, OTHER, "60002000"), "hop-message-id-unknown");
+  });
+
+  it("leads RST through, both ways", () => {
+    const hop = hopOf();
+    up(hop, NODE, "4102000107ff41");
+    assert.equal(down(hop, "70001000"), "0012 70000001");
+    down(hop, "52455000aa00ff42");
+    assert.equal(up(hop, NODE, "70002000"), "70005000");
+  });
+
+  it("leads a node's ping through to the server", () => {
+    const hop = hopOf();
+    assert.equal(up(hop, NODE, "40000007"), "40001000");
+    assert.equal(down(hop, "70001000"), "0012 70000007");
+  });
+
+  it("keeps the token of an observation alive between notifications, others for a lifetime", () => {
+    const hop = hopOf({ lifetime: 1000, observeLifetime: 50_000 });
+    // GET with Observe 0.
+    assert.equal(up(hop, NODE, "410100010760"), "42011000aa0060");
+    assert.equal(down(hop, "62451000aa006101ff41"), "0012 61450001076101ff41");
+    assert.equal(down(hop, "52455000aa006102ff42", 40_000), "0012 51452000076102ff42");
+    assert.equal(down(hop, "42455001aa006103ff43", 80_000), "0012 41452001076103ff43");
+    // Cancelled by the node with the same token (RFC 7641 §3.6): the same one upstream.
+    assert.equal(up(hop, NODE, "41010002076101", 80_001), "42011001aa006101");
+    // An answer without Observe ends it.
+    assert.equal(down(hop, "62451001aa00ff44", 80_002), "0012 6145000207ff44");
+    assert.equal(down(hop, "52455002aa006104", 81_002), "hop-token-unknown 70005002");
+  });
+});
+
+describe("CoAP hop: requests of the server", () => {
+  // Uri-Host "0012.mesh".
+  const HOST = "39303031322e6d657368";
+
+  it("finds the node in Uri-Host, takes it away, and leads the answer back", () => {
+    const hop = hopOf();
+    // CON GET, ID 5000, token 01020304, Uri-Host, Uri-Path "a", payload.
+    assert.equal(down(hop, `4401500001020304${HOST}8161ff41`), "0012 41012000b0b161ff41");
+    assert.equal(down(hop, `4401500001020304${HOST}8161ff41`), "0012 41012000b0b161ff41");
+    assert.equal(up(hop, NODE, "61452000b0ff42"), "6445500001020304ff42");
+  });
+
+  it("leads a separate answer of the node and its ACK through", () => {
+    const hop = hopOf();
+    down(hop, `4401500001020304${HOST}`);
+    assert.equal(up(hop, NODE, "60002000"), "60005000");
+    assert.equal(up(hop, NODE, "41450007b0ff42"), "4445100001020304ff42");
+    assert.equal(down(hop, "60001000"), "0012 60000007");
+  });
+
+  it("takes an answer only from the node that was asked", () => {
+    const hop = hopOf();
+    down(hop, `4401500001020304${HOST}`);
+    assert.equal(up(hop, OTHER, "61452000b0ff42"), "hop-token-unknown");
+    assert.equal(up(hop, OTHER, "41450007b0ff42"), "hop-token-unknown 70000007");
+    assert.equal(up(hop, OTHER, "70002000"), "hop-message-id-unknown");
+  });
+
+  it("keeps every other option, whatever its number", () => {
+    const options: CoapOption[] = [
+      { number: 1, value: hex("aa") },
+      stringOption(OptionNumber.URI_HOST, "0012.MESH"),
+      uintOption(OptionNumber.URI_PORT, 5683),
+      { number: OptionNumber.OSCORE, value: hex("0900") },
+      { number: 2000, value: new Uint8Array(300) },
+    ];
+    const request = message({ code: Code.POST, options, payload: hex("0102") });
+    const result = hopOf().fromUpstream(encodeMessage(request), 0);
+    assert.ok(!(result instanceof Refusal));
+    const forwarded = decodeMessage(result.bytes);
+    assert.ok(!(forwarded instanceof Refusal));
+    assert.deepEqual(
+      forwarded.options,
+      options.filter((option) => option.number !== OptionNumber.URI_HOST),
+    );
+  });
+
+  it("answers 4.04 for a host that is no node, in the ACK or as NON", () => {
+    for (const host of [
+      "0000.mesh",
+      "8001.mesh",
+      "ffff.mesh",
+      "12.mesh",
+      "00x2.mesh",
+      "0012.mess",
+      "a",
+      "0012",
+    ]) {
+      const bytes = encodeMessage(
+        message({ token: hex("07"), options: [stringOption(OptionNumber.URI_HOST, host)] }),
+      );
+      assert.equal(down(hopOf(), toHex(bytes)), "hop-host 6184000107", host);
+    }
+    assert.equal(down(hopOf(), "4101000107"), "hop-host 6184000107");
+    assert.equal(down(hopOf(), "5101000107"), "hop-host 5184100007");
+  });
+});
+
+describe("CoAP hop: Hop-Limit (RFC 8768)", () => {
+  it("counts down, at its place", () => {
+    // Uri-Path "a", Hop-Limit 16.
+    assert.equal(up(hopOf(), NODE, "4101000107b1615110ff41"), "42011000aa00b161510fff41");
+    const bytes = encodeMessage(
+      message({
+        token: hex("07"),
+        options: [stringOption(OptionNumber.URI_HOST, "0012.mesh"), uintOption(OptionNumber.HOP_LIMIT, 255)],
+      }),
+    );
+    assert.equal(down(hopOf(), toHex(bytes)), "0012 41012000b0d103fe");
+  });
+
+  it("refuses with 5.08 what would become 0, with 4.00 what is 0, both ways", () => {
+    assert.equal(up(hopOf(), NODE, "4101000107d10301"), "hop-limit 61a8000107");
+    assert.equal(up(hopOf(), NODE, "5101000107d10301"), "hop-limit 51a8200007");
+    assert.equal(up(hopOf(), NODE, "4101000107d10300"), "hop-limit-zero 6180000107");
+    const bytes = message({
+      token: hex("07"),
+      options: [stringOption(OptionNumber.URI_HOST, "0012.mesh"), uintOption(OptionNumber.HOP_LIMIT, 1)],
+    });
+    assert.equal(down(hopOf(), toHex(encodeMessage(bytes))), "hop-limit 61a8000107");
+  });
+
+  it("leaves a response's alone", () => {
+    const hop = hopOf();
+    up(hop, NODE, "4102000107ff41");
+    assert.equal(down(hop, "62451000aa00d10301"), "0012 6145000107d10301");
+  });
+});
+
+describe("CoAP hop: what it refuses", () => {
+  it("malformed messages, with RST for a CON", () => {
+    assert.equal(up(hopOf(), NODE, "40010001ff"), "coap-payload-marker 70000001");
+    assert.equal(up(hopOf(), NODE, "50010001ff"), "coap-payload-marker");
+    assert.equal(down(hopOf(), "80010001"), "coap-version");
+    assert.equal(down(hopOf(), ""), "coap-too-short");
+  });
+
+  it("types that may not carry such a code, addresses that are no node's, unknown names", () => {
+    const hop = hopOf();
+    assert.equal(up(hop, NODE, "60010001"), "hop-type");
+    assert.equal(up(hop, NODE, "70450001"), "hop-type");
+    assert.equal(up(hop, NODE, "50000001"), "hop-type");
+    assert.equal(down(hop, "50000001"), "hop-type");
+    for (const source of [0, 0x8000, 0xc000, 0xffff, 0x10000, -1]) {
+      assert.equal(up(hop, source, "40010001"), "hop-address");
+    }
+    assert.equal(up(hop, NODE, "60000001"), "hop-message-id-unknown");
+    assert.equal(down(hop, "60000001"), "hop-message-id-unknown");
+    assert.equal(down(hop, "41450001aa"), "hop-token-unknown 70000001");
+    assert.equal(down(hop, "51450001aa"), "hop-token-unknown 70000001");
+    assert.equal(down(hop, "40000001"), "hop-ping 70000001");
+    assert.equal(hop.counters.get("hop-type"), 4);
+    assert.equal(hop.counters.get("hop-address"), 6);
+  });
+
+  it("names after their lifetime", () => {
+    const hop = hopOf({ lifetime: 1000 });
+    up(hop, NODE, "4102000107ff41");
+    assert.equal(down(hop, "62441000aa00", 999), "0012 6144000107");
+    // The answer renewed the token, not the ID.
+    assert.equal(down(hop, "62441000aa00", 1000), "hop-message-id-unknown");
+    assert.equal(down(hop, "52445000aa00", 1998), "0012 5144200007");
+    assert.equal(down(hop, "52445001aa00", 2998), "hop-token-unknown 70005001");
+  });
+
+  it("more requests of the server than it has tokens for", () => {
+    const hop = hopOf({ limit: 1000 });
+    const request = (i: number) =>
+      hop.fromUpstream(
+        encodeMessage(
+          message({
+            messageId: i,
+            token: new Uint8Array([1, i >> 8, i]),
+            options: [stringOption(OptionNumber.URI_HOST, "0012.mesh")],
+          }),
+        ),
+        0,
+      );
+    const tokens = new Set<number>();
+    for (let i = 0; i < 256; i++) tokens.add((request(i) as MeshBound).bytes[4]);
+    assert.equal(tokens.size, 256);
+    const refused = request(256);
+    assert.ok(refused instanceof HopRefusal && refused.reason === "hop-tokens-used-up");
+  });
+
+  it("token lengths that no token has", () => {
+    assert.throws(() => hopOf({ upstreamTokenLength: 0 }), RangeError);
+    assert.throws(() => hopOf({ meshTokenLength: 9 }), RangeError);
+  });
+
+  it("drops the names used least recently when there are too many, and counts them", () => {
+    const hop = hopOf({ limit: 2 });
+    up(hop, 1, "4102000107ff41");
+    up(hop, 2, "4102000107ff41");
+    up(hop, 1, "4102000107ff41");
+    up(hop, 3, "4102000107ff41");
+    assert.equal(hop.size, 4);
+    assert.equal(hop.counters.get("hop-dropped-oldest"), 2);
+    assert.equal(down(hop, "62441000aa00"), "0001 6144000107");
+    assert.equal(down(hop, "62441001aa01"), "hop-message-id-unknown");
+    assert.equal(down(hop, "62441002aa02"), "0003 6144000107");
+  });
+});
+
+function message(parts: Partial<CoapMessage>): CoapMessage {
+  return {
+    type: Type.CON,
+    code: Code.GET,
+    messageId: 1,
+    token: NONE,
+    options: [],
+    payload: NONE,
+    ...parts,
+  };
+}
+
+/** The bytes behind the token. */
+function content(bytes: Uint8Array): string {
+  return toHex(bytes.subarray(4 + (bytes[0] & 15)));
+}
+
+describe("CoAP hop: properties", () => {
+  it("options and payload of nodes' requests, and of the answers, are the same bytes on the other side", () => {
+    const requestOf = arbitraryMessage().filter(
+      ({ type, code, options }) =>
+        type < Type.ACK && isRequest(code) && !hasOption({ options }, OptionNumber.HOP_LIMIT),
+    );
+    const responseOf = arbitraryMessage().filter(({ type, code }) => type !== Type.RST && isResponse(code));
+    fc.assert(
+      fc.property(requestOf, responseOf, fc.integer({ min: 1, max: 0x7fff }), (request, response, node) => {
+        const hop = new CoapHop({ random: seeded(node) });
+        const sent = encodeMessage(request);
+        const upstream = hop.fromMesh(node, sent, 0);
+        assert.ok(!(upstream instanceof Refusal));
+        assert.equal(content(upstream), content(sent));
+        assert.equal(upstream[0] >> 4, sent[0] >> 4);
+        assert.equal(upstream[1], sent[1]);
+        const arrived = decodeMessage(upstream);
+        assert.ok(!(arrived instanceof Refusal));
+        const messageId = response.type === Type.ACK ? arrived.messageId : response.messageId;
+        const answer = encodeMessage({ ...response, token: arrived.token, messageId });
+        const back = hop.fromUpstream(answer, 0);
+        assert.ok(!(back instanceof Refusal));
+        assert.equal(back.destination, node);
+        assert.equal(content(back.bytes), content(answer));
+        const heard = decodeMessage(back.bytes);
+        assert.ok(!(heard instanceof Refusal));
+        assert.deepEqual(heard.token, request.token);
+        if (response.type === Type.ACK) assert.equal(heard.messageId, request.messageId);
+      }),
+    );
+  });
+
+  it("arbitrary bytes from either side never throw, and all that is kept is bounded", () => {
+    const nearly = fc
+      .tuple(
+        fc.constantFrom(0x40, 0x41, 0x42, 0x50, 0x51, 0x60, 0x62, 0x70),
+        fc.constantFrom(0, 1, 2, 0x45, 0xe1),
+        fc.nat({ max: 2 }),
+        fc.uint8Array({ maxLength: 12 }),
+      )
+      .map(([first, code, id, rest]) => new Uint8Array([first, code, 0, id, ...rest]));
+    const step = fc.record({
+      bytes: fc.oneof(fc.uint8Array({ maxLength: 30 }), nearly),
+      source: fc.integer({ min: 0, max: 4 }),
+      wait: fc.constantFrom(0, 1000, 200_000),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const hop = new CoapHop({ random: seeded(steps.length), limit: 3, upstreamTokenLength: 1 });
+        let now = 0;
+        for (const { bytes, source, wait } of steps) {
+          now += wait;
+          // Address 0 stands for the server.
+          const result = source === 0 ? hop.fromUpstream(bytes, now) : hop.fromMesh(source, bytes, now);
+          assert.ok(hop.size <= 12);
+          if (result instanceof HopRefusal && result.answer !== undefined) {
+            assert.ok(!(decodeMessage(result.answer) instanceof Refusal));
+          }
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("many nodes with the same IDs and tokens, and a server that asks them too, over lossy links: no answer astray", () => {
+    const anyStep = fc.record({
+      node: fc.integer({ min: 1, max: 5 }),
+      serverAsks: fc.boolean(),
+      confirmable: fc.boolean(),
+      wait: fc.nat({ max: 3000 }),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(anyStep, { minLength: 1, maxLength: 12 }),
+        fc.array(fc.boolean(), { minLength: 1, maxLength: 30 }),
+        fc.constantFrom(0, 1300),
+        fc.nat({ max: 100 }),
+        (steps, losses, delay, seed) => {
+          const world = new World(seed, delay, losses);
+          for (const { node, serverAsks, confirmable, wait } of steps) {
+            if (serverAsks) world.serverAsks(node, confirmable);
+            else world.nodeAsks(node, confirmable);
+            world.pass(wait);
+          }
+          world.pass(1_000_000);
+          assert.equal(world.answered + world.failed, steps.length);
+          if (losses.every((lost) => !lost)) assert.equal(world.failed, 0);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+});
+
+/** Nodes, a hop and a server; every datagram may be lost, on both sides of the hop. */
+class World {
+  answered = 0;
+  failed = 0;
+  #now = 0;
+  readonly #losses: boolean[];
+  #sent = 0;
+  #question = 0;
+  readonly #delay: number;
+  readonly #hop: CoapHop;
+  readonly #server: MessageLayer;
+  readonly #nodes = new Map<number, MessageLayer>();
+  #queue: { time: number; run: () => void }[] = [];
+
+  constructor(seed: number, delay: number, losses: boolean[]) {
+    this.#losses = losses;
+    this.#delay = delay;
+    this.#hop = new CoapHop({ random: seeded(seed) });
+    const transmission = { nstart: 8, probingRate: Number.POSITIVE_INFINITY };
+    this.#server = new MessageLayer({
+      send: (_to, bytes) => this.#carry(() => this.#toNode(bytes)),
+      random: seeded(seed + 1),
+      transmission,
+      // Its own endpoints never see which node asked; only the payload says.
+      onRequest: (exchange) => this.#answer(this.#server, exchange, "server"),
+    });
+    for (let address = 1; address <= 5; address++) {
+      const node: MessageLayer = new MessageLayer({
+        send: (_to, bytes) => this.#carry(() => this.#toServer(address, bytes)),
+        // The same in every node: the same message IDs, the same tokens.
+        random: seeded(seed + 2),
+        tokenLength: address % 2,
+        transmission,
+        onRequest: (exchange) => this.#answer(node, exchange, `node ${address}`),
+      });
+      this.#nodes.set(address, node);
+    }
+  }
+
+  nodeAsks(address: number, confirmable: boolean): void {
+    this.#ask(this.#nodes.get(address) as MessageLayer, [], `${this.#question++} server`, confirmable);
+  }
+
+  serverAsks(address: number, confirmable: boolean): void {
+    const host = stringOption(OptionNumber.URI_HOST, `000${address}.mesh`);
+    this.#ask(this.#server, [host], `${this.#question++} node ${address}`, confirmable);
+  }
+
+  /** Asks with a text that names who is to answer; the answer has to be this text. */
+  #ask(layer: MessageLayer, options: CoapOption[], text: string, confirmable: boolean): void {
+    const payload = new TextEncoder().encode(text);
+    const handle = layer.request(
+      "hop",
+      { code: Code.POST, options, payload },
+      {
+        onResponse: (response) => {
+          assert.equal(new TextDecoder().decode(response.payload), text);
+          this.answered++;
+          return "done";
+        },
+        onFailure: () => this.failed++,
+      },
+      this.#now,
+      { confirmable },
+    );
+    assert.ok(!(handle instanceof Refusal));
+  }
+
+  #answer(layer: MessageLayer, exchange: Exchange, self: string): void {
+    const payload = exchange.request.payload.slice();
+    const text = new TextDecoder().decode(payload);
+    assert.ok(text.endsWith(self), `"${text}" came to ${self}`);
+    assert.equal(getString(exchange.request, OptionNumber.URI_HOST), undefined);
+    this.#queue.push({
+      time: this.#now + this.#delay,
+      run: () => layer.respond(exchange, { code: Code.CONTENT, options: [], payload }, this.#now),
+    });
+  }
+
+  #toServer(address: number, bytes: Uint8Array): void {
+    const result = this.#hop.fromMesh(address, bytes, this.#now);
+    if (result instanceof HopRefusal) {
+      const { answer } = result;
+      if (answer !== undefined)
+        this.#carry(() => this.#nodes.get(address)?.receive("hop", answer, this.#now));
+    } else {
+      this.#carry(() => this.#server.receive("hop", result, this.#now));
+    }
+  }
+
+  #toNode(bytes: Uint8Array): void {
+    const result = this.#hop.fromUpstream(bytes, this.#now);
+    if (result instanceof HopRefusal) {
+      const { answer } = result;
+      if (answer !== undefined) this.#carry(() => this.#server.receive("hop", answer, this.#now));
+    } else {
+      this.#carry(() => this.#nodes.get(result.destination)?.receive("hop", result.bytes, this.#now));
+    }
+  }
+
+  #carry(run: () => void): void {
+    if (this.#losses[this.#sent++ % this.#losses.length]) return;
+    this.#queue.push({ time: this.#now + 50, run });
+  }
+
+  pass(ms: number): void {
+    const end = this.#now + ms;
+    const layers = [this.#server, ...this.#nodes.values()];
+    for (;;) {
+      let time = Math.min(...layers.map((layer) => layer.deadline));
+      for (const event of this.#queue) time = Math.min(time, event.time);
+      if (time > end) break;
+      this.#now = Math.max(this.#now, time);
+      const due = this.#queue.filter((event) => event.time <= this.#now);
+      this.#queue = this.#queue.filter((event) => event.time > this.#now);
+      for (const event of due) event.run();
+      for (const layer of layers) if (layer.deadline <= this.#now) layer.tick(this.#now);
+    }
+    this.#now = end;
+  }
+}
