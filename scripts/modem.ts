@@ -258,3 +258,8 @@ function end(): void {
 }
 process.on("SIGINT", end);
 process.on("SIGTERM", end);
+// npm hands a SIGTERM to its shell, which dies of it and tells nobody.
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parent) end();
+}, 1000);

@@ -43,6 +43,16 @@ export interface ModemLines {
   readonly vInt?: DigitalIn | undefined;
 }
 
+/** What goes as it should, counted since the driver was made; what does not is in the counters. */
+export interface Activity {
+  /** Datagrams that the modem took. */
+  sent: number;
+  /** Datagrams that came from the server. */
+  received: number;
+  /** How often PSM began. */
+  sleeps: number;
+}
+
 /** What the modem says of itself. */
 export interface Identity {
   model: string | undefined;
@@ -92,6 +102,7 @@ export class Context {
     iccid: undefined,
   };
   readonly granted: GrantedPowerSaving = { periodicUpdate: undefined, activeTime: undefined };
+  readonly activity: Activity = { sent: 0, received: 0, sleeps: 0 };
   now = 0;
   /** The speed that this side speaks. */
   baud: number;
@@ -167,7 +178,8 @@ export class Context {
   settle(outcome: SendOutcome): void {
     if (this.pendingLength < 0) return;
     this.pendingLength = -1;
-    this.counters.add(`send-${outcome}`);
+    if (outcome === "sent") this.activity.sent++;
+    else this.counters.add(`send-${outcome}`);
     this.#onSent(outcome);
   }
 

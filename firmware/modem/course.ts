@@ -78,10 +78,9 @@ function* connect(modem: Context): Routine<Fault> {
 
 /** Waits in PSM for something to send. The network's own periodic updates are the modem's affair. */
 function* sleep(modem: Context): Routine<void> {
-  modem.counters.add("sleeps");
+  modem.activity.sleeps++;
   modem.enter("asleep");
   yield* modem.wait(Infinity, () => modem.pendingLength >= 0);
-  modem.counters.add("wake-ups");
 }
 
 function* recover(modem: Context, fault: Fault, rung: number): Routine<void> {

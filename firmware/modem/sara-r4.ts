@@ -3,13 +3,13 @@ import { AtChannel, type AtChannelTiming } from "./at/channel.js";
 import type { AtLine } from "./at/line.js";
 import type { AtLog } from "./at/log.js";
 import { type Rat, resolveConfig, type SaraR4Config } from "./config.js";
-import { Context, type Identity, type ModemLines, type ModemState, type SendOutcome } from "./context.js";
+import { type Activity, Context, type Identity, type ModemLines, type ModemState, type SendOutcome } from "./context.js";
 import { course, shutDown } from "./course.js";
 import type { Routine, Wait } from "./routine.js";
 
 export type { AtLog } from "./at/log.js";
 export type { SaraR4Config } from "./config.js";
-export type { Identity, ModemLines, ModemState, SendOutcome } from "./context.js";
+export type { Activity, Identity, ModemLines, ModemState, SendOutcome } from "./context.js";
 
 export interface SaraR4Options {
   readonly config: SaraR4Config;
@@ -54,7 +54,7 @@ const IGNORED_URCS = [
   "+UUPSMR:",
 ];
 
-/** An answer in a command that knows no more: only when all of this line's text is meant. */
+/** The longest datagram by mode (AT manual, +USOST). */
 const MAX_HEX = 512;
 const MAX_BINARY = 1024;
 
@@ -123,6 +123,10 @@ export class SaraR4 {
 
   get identity(): Readonly<Identity> {
     return this.#context.identity;
+  }
+
+  get activity(): Readonly<Activity> {
+    return this.#context.activity;
   }
 
   /** PSM as the network grants it, in seconds. */

@@ -239,7 +239,7 @@ function join(front: Uint8Array, rest: Uint8Array): Uint8Array {
 function deliver(modem: Context, datagram: Uint8Array): void {
   modem.unanswered = 0;
   modem.silences = 0;
-  modem.counters.add("received");
+  modem.activity.received++;
   modem.onDatagram(datagram);
 }
 
