@@ -3,7 +3,14 @@ import { AtChannel, type AtChannelTiming } from "./at/channel.js";
 import type { AtLine } from "./at/line.js";
 import type { AtLog } from "./at/log.js";
 import { type Rat, resolveConfig, type SaraR4Config } from "./config.js";
-import { type Activity, Context, type Identity, type ModemLines, type ModemState, type SendOutcome } from "./context.js";
+import {
+  type Activity,
+  Context,
+  type Identity,
+  type ModemLines,
+  type ModemState,
+  type SendOutcome,
+} from "./context.js";
 import { course, shutDown } from "./course.js";
 import type { Routine, Wait } from "./routine.js";
 
