@@ -531,6 +531,16 @@ describe("message layer: the server's side", () => {
     assert.equal(bench.layer.remembered, 1);
   });
 
+  it("remembers the newer message of an ID when the older one expires", () => {
+    const bench = new Bench();
+    bench.receive("4102000107ff41");
+    bench.now = 100_000;
+    bench.receive("4102000107ff42");
+    bench.now = 247_000;
+    bench.receive("4102000107ff42");
+    assert.equal(bench.exchanges.length, 2);
+  });
+
   it("tells endpoints with the same message ID and token apart", () => {
     const bench = new Bench();
     bench.receive("4102000107ff41", "a");
