@@ -99,6 +99,7 @@ export function planNetwork(ring: KeyRing, options: PlanOptions): Device[] {
           ivIndex: 0,
           ttl,
           subscriptions: kind === "gateway" ? [GATEWAY_GROUP] : [],
+          relay: kind === "relay",
         },
         ...(keys.oscore !== undefined && { oscore: keys.oscore }),
         settings,

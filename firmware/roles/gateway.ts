@@ -78,7 +78,7 @@ export class GatewayRole implements Timed {
     const random = (length: number) => hal.crypto.random(length);
     this.queue = new UplinkQueue(options.queue ?? 256, options.queueLifetime ?? DAY, this.counters);
     this.hop = new CoapHop({ random });
-    this.stack = makeMeshStack(hal, mesh, { relay: true });
+    this.stack = makeMeshStack(hal, mesh);
     this.stack.onMessage = (message) => this.#fromMesh(message);
     const { serial, powerOn, reset, vInt } = hal.modem;
     this.modem = new SaraR4({

@@ -22,6 +22,8 @@ export interface MeshIdentity {
   readonly publish?: number;
   /** Group addresses listened to. */
   readonly subscriptions: readonly number[];
+  /** Whether it passes on the PDUs of others. A gateway at the edge need not: its air time is for the answers. */
+  readonly relay: boolean;
 }
 
 /** Its security context with the server (RFC 8613 §3.2), as the device sees it. */
@@ -74,6 +76,7 @@ const Key = {
   interval: 14,
   confirmable: 15,
   batch: 16,
+  relay: 17,
 } as const;
 
 export type IdentityRefusal = Refusal<"not-provisioned" | "identity-damaged">;
@@ -92,6 +95,7 @@ export function encodeIdentity({ name, mesh, oscore, settings }: Identity): Uint
     [Key.ivIndex, mesh.ivIndex],
     [Key.ttl, mesh.ttl],
     [Key.subscriptions, [...mesh.subscriptions]],
+    [Key.relay, mesh.relay],
     [Key.interval, settings.interval],
     [Key.confirmable, settings.confirmable],
     [Key.batch, settings.batch],
@@ -126,6 +130,7 @@ export function loadIdentity(storage: KeyValueStore): Identity | IdentityRefusal
     ttl: fields.required("ttl", isWhole),
     ...(publish !== undefined && { publish }),
     subscriptions: fields.required("subscriptions", isAddresses),
+    relay: fields.required("relay", isBoolean),
   };
   const masterSecret = fields.optional("masterSecret", isBytes);
   const idContext = fields.optional("idContext", isBytes);
@@ -145,7 +150,7 @@ export function loadIdentity(storage: KeyValueStore): Identity | IdentityRefusal
         "interval",
         (value): value is number => typeof value === "number" && value > 0,
       ),
-      confirmable: fields.required("confirmable", (value): value is boolean => typeof value === "boolean"),
+      confirmable: fields.required("confirmable", isBoolean),
       batch: fields.required(
         "batch",
         (value): value is number => isWhole(value) && value >= 1 && value <= 64,
@@ -181,6 +186,7 @@ class Fields {
   }
 }
 
+const isBoolean = (value: CborValue): value is boolean => typeof value === "boolean";
 const isBytes = (value: CborValue): value is Uint8Array => value instanceof Uint8Array;
 const isKey = (value: CborValue): value is Uint8Array => value instanceof Uint8Array && value.length === 16;
 const isWhole = (value: CborValue): value is number => Number.isInteger(value) && (value as number) >= 0;

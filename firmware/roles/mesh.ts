@@ -3,7 +3,7 @@ import { MeshStack } from "../mesh/stack.js";
 import type { MeshIdentity } from "./identity.js";
 
 /** The mesh stack of a provisioned device, over its HAL. A device without an AppKey is blind. */
-export function makeMeshStack(hal: Hal, mesh: MeshIdentity, { relay }: { relay: boolean }): MeshStack {
+export function makeMeshStack(hal: Hal, mesh: MeshIdentity): MeshStack {
   const { clock, crypto, bearer, storage } = hal;
   return new MeshStack({
     crypto,
@@ -21,7 +21,7 @@ export function makeMeshStack(hal: Hal, mesh: MeshIdentity, { relay }: { relay: 
       deviceKey: mesh.deviceKey,
       ivIndex: mesh.ivIndex,
       defaultTtl: mesh.ttl,
-      relay,
+      relay: mesh.relay,
       subscriptions: mesh.subscriptions,
     },
   });

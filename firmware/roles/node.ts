@@ -55,7 +55,7 @@ export class NodeRole implements Timed {
     this.#options = options;
     this.#publish = mesh.publish;
     this.outbox = new Outbox(options.outbox ?? 64, this.counters);
-    this.stack = makeMeshStack(hal, mesh, { relay: false });
+    this.stack = makeMeshStack(hal, mesh);
     this.stack.onMessage = (message) => this.#onMessage(message);
     this.#link = this.#makeLink(oscore);
     this.#pump = new Pump(hal.clock, this, this.stack, this.#link);

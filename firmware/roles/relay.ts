@@ -12,7 +12,7 @@ export class RelayRole {
 
   constructor(hal: Hal, identity: Identity) {
     this.#hal = hal;
-    this.stack = makeMeshStack(hal, identity.mesh, { relay: true });
+    this.stack = makeMeshStack(hal, identity.mesh);
     this.#pump = new Pump(hal.clock, this.stack);
   }
 

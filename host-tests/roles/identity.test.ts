@@ -19,6 +19,7 @@ const node: Identity = {
     ttl: 5,
     publish: 0xc001,
     subscriptions: [0xc002],
+    relay: false,
   },
   oscore: {
     masterSecret: bytes(16, 4),
@@ -39,6 +40,7 @@ const relay: Identity = {
     ivIndex: 7,
     ttl: 5,
     subscriptions: [],
+    relay: true,
   },
 };
 
