@@ -2,6 +2,7 @@
 
 import type { KeyValueStore } from "../../hal/hal.js";
 import { Refusal } from "../bytes/refusal.js";
+import { ByteWriter } from "../bytes/writer.js";
 import { MAX_SEQUENCE_NUMBER } from "./partial-iv.js";
 
 /** Where numbers come from: what has been given out once is never given out again. */
@@ -61,9 +62,12 @@ export class SequenceNumbers {
   }
 }
 
-const VALUE_LENGTH = 6;
+const END_LENGTH = 6;
 
-/** Keeps where the reserved numbers end under one key of the HAL's store: 6 bytes, big-endian. */
+/**
+ * Keeps where the reserved numbers end under one key of the HAL's store: 6 bytes, big-endian. Bytes behind them belong
+ * to {@link StoredState} and are kept.
+ */
 export class StoredReserve implements NumberReserve {
   readonly #store: KeyValueStore;
   readonly #key: string;
@@ -78,27 +82,38 @@ export class StoredReserve implements NumberReserve {
    * or derived anew. Without this note the number counts as lost, not as 0.
    */
   initialize(first = 0): void {
-    this.#write(first);
+    this.writeState(first, NO_BYTES);
   }
 
   reserve(count: number): number | Refusal<"sequence-lost"> {
     const value = this.#store.get(this.#key);
-    if (value === undefined || value.length !== VALUE_LENGTH) {
+    if (value === undefined || value.length < END_LENGTH) {
       return new Refusal("sequence-lost", value === undefined ? "nothing stored" : `${value.length} bytes`);
     }
-    let first = 0;
-    for (let i = 0; i < VALUE_LENGTH; i++) first = first * 256 + value[i];
+    const first = this.#end(value);
     // Behind the last number there is nothing to reserve, and the count must not run away from its 6 bytes.
-    if (first <= MAX_SEQUENCE_NUMBER) this.#write(first + count);
+    if (first <= MAX_SEQUENCE_NUMBER) this.writeState(first + count, value.subarray(END_LENGTH));
     return first;
   }
 
-  #write(end: number): void {
-    const value = new Uint8Array(VALUE_LENGTH);
-    for (let i = VALUE_LENGTH - 1, rest = end; i >= 0; i--) {
-      value[i] = rest % 256;
-      rest = Math.floor(rest / 256);
-    }
-    this.#store.set(this.#key, value);
+  /** The end and what is behind it; `undefined` when nothing, or nothing whole, is stored. */
+  protected readState(): { end: number; rest: Uint8Array } | undefined {
+    const value = this.#store.get(this.#key);
+    if (value === undefined || value.length < END_LENGTH) return undefined;
+    return { end: this.#end(value), rest: value.subarray(END_LENGTH) };
+  }
+
+  /** Both in one write: after a power cut they belong together. */
+  protected writeState(end: number, rest: Uint8Array): void {
+    const out = new ByteWriter(END_LENGTH + rest.length);
+    this.#store.set(this.#key, out.uint(end, END_LENGTH).bytes(rest).finish());
+  }
+
+  #end(value: Uint8Array): number {
+    let end = 0;
+    for (let i = 0; i < END_LENGTH; i++) end = end * 256 + value[i];
+    return end;
   }
 }
+
+const NO_BYTES = new Uint8Array(0);

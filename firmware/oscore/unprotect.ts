@@ -78,8 +78,10 @@ export function unprotectRequest(
  * Whether a kid context names this context's ID Context (RFC 8613 §5): as it is, or wrapped into a CBOR byte string, as
  * App. B.2 sends it.
  */
-export function isKidContextOf(context: SecurityContext, kidContext: Uint8Array): boolean {
-  const { idContext } = context;
+export function isKidContextOf(
+  { idContext }: { readonly idContext?: Uint8Array | undefined },
+  kidContext: Uint8Array,
+): boolean {
   if (idContext === undefined) return false;
   if (equal(kidContext, idContext)) return true;
   return kidContext.length > idContext.length && equal(kidContext, wrapIdContext(idContext));
