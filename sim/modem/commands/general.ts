@@ -234,6 +234,7 @@ export const GENERAL: Readonly<Record<string, Handler>> = {
   "+UFACTORY": factory,
   "+UGPIOC": (_modem, call) =>
     call.form === "set" && integer(call, 0) === undefined ? INCORRECT_PARAMETERS : undefined,
+  "+UGPRF": parameter("+UGPRF", "0", [0, 127]),
   "+ULSTFILE": (_modem, call, lines) => {
     const operation = integer(call, 0) ?? 0;
     if (operation === 0) lines.push("+ULSTFILE: ");

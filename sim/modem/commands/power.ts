@@ -33,7 +33,7 @@ const grantedPowerSaving: Handler = (modem, call, lines) => {
   if (call.form !== "read") return undefined;
   if (modem.psmActive)
     lines.push(`+UCPSMS: 1,,,"${grantedPeriodic(modem)}","${activeBits(modem.grantedActiveTime)}"`);
-  else lines.push("+UCPSMS: 0");
+  else lines.push('+UCPSMS: 0,,,"00000000","00000000"');
   return undefined;
 };
 
@@ -55,7 +55,9 @@ const discontinuousReception: Handler = (modem, call, lines) => {
   if (mode === 0 || mode === 3) {
     if (technology === undefined) edrx.clear();
     else edrx.delete(technology);
-  } else if ((technology === 4 || technology === 5) && isBits(cycle, 4)) edrx.set(technology, cycle!);
+  } else if ((technology === 4 || technology === 5) && (cycle === undefined || isBits(cycle, 4)))
+    // Without a cycle the stored one stays: a driver that only wants the reports.
+    edrx.set(technology, cycle ?? edrx.get(technology) ?? "0010");
   else return INCORRECT_PARAMETERS;
   return undefined;
 };
