@@ -2,10 +2,11 @@ import type { Cancel } from "../../hal/hal.js";
 import type { VirtualClock } from "../clock.js";
 import { Random } from "../random.js";
 import { type InterferenceOptions, InterferenceSource } from "./interference.js";
-import { milliwatts, type Neighbours, NeighbourTable } from "./neighbours.js";
-import { airtime, MAXIMUM_ADVERTISING_DATA, SYNC_TIME } from "./phy.js";
+import { dBmOf, LEVEL_POWER, levelOf, NeighbourTable } from "./neighbours.js";
+import { airtime, FIRST_CHANNEL, MAXIMUM_ADVERTISING_DATA, SYNC_TIME } from "./phy.js";
 import { logDistance, type Propagation } from "./propagation.js";
 import { RadioCounters, type RadioOptions, SimulatedRadio, type Transmission } from "./radio.js";
+import { ScanTable } from "./scan-table.js";
 
 export interface AirOptions {
   readonly clock: VirtualClock;
@@ -39,8 +40,6 @@ export interface AirFrame {
   readonly radio: SimulatedRadio;
 }
 
-const FIRST_CHANNEL = 37;
-
 /** A PDU can still meet another one whose end lies at most this far back, ms. */
 const LONGEST = airtime(MAXIMUM_ADVERTISING_DATA);
 
@@ -56,8 +55,10 @@ export class Air {
   readonly random: Random;
   readonly counters = new RadioCounters();
   readonly channelGap: number;
+  /** For the radios. */
+  readonly scans = new ScanTable();
   readonly #fading: number;
-  readonly #captureRatio: number;
+  readonly #capture: number;
   readonly #neighbours: NeighbourTable;
   readonly #interference: InterferenceSource[];
   readonly #chance: Random;
@@ -67,9 +68,6 @@ export class Air {
   #loss: number;
   #count = 0;
 
-  // By the receiver's number, only during `finish`: what else arrives there. Taken back to zero afterwards.
-  #disturbance = new Float64Array(64);
-  #locked = new Uint8Array(64);
   /** What `onReceive` gets: one buffer, so that a receiver that keeps or changes it hurts no other. */
   readonly #deliveries: Uint8Array[];
 
@@ -79,7 +77,7 @@ export class Air {
     this.channelGap = options.channelGap ?? 0.15;
     const propagation = options.propagation ?? logDistance();
     this.#fading = propagation.fading;
-    this.#captureRatio = milliwatts(options.capture ?? 10);
+    this.#capture = options.capture ?? 10;
     this.#neighbours = new NeighbourTable(propagation, this.random.fork("shadowing").u32());
     this.#chance = this.random.fork("chance");
     this.#loss = checkProbability(options.loss ?? 0);
@@ -94,10 +92,6 @@ export class Air {
   attach(options: RadioOptions = {}): SimulatedRadio {
     const radio = new SimulatedRadio(this, this.#count++, options);
     this.#radios.set(radio.index, radio);
-    if (this.#count > this.#locked.length) {
-      this.#disturbance = new Float64Array(2 * this.#count);
-      this.#locked = new Uint8Array(2 * this.#count);
-    }
     this.#neighbours.add(radio);
     return radio;
   }
@@ -170,17 +164,16 @@ export class Air {
       for (const listener of this.#listeners) listener(frame);
     }
     const table = this.#neighbours.of(radio, this.#loss);
-    const others = this.#markOthers(transmission);
+    const others = this.#others(transmission);
     const burst = this.#interference.filter((source) => source.busy(channel, start, end));
     for (let i = 0; i < table.receivers.length; i++) {
-      const receiver = table.receivers[i];
-      if (!receiver.listens(channel, start, end)) {
-        receiver.counters.deaf++;
+      if (!this.scans.listens(table.indexes[i], channel, start, end)) {
         this.counters.deaf++;
         continue;
       }
+      const receiver = table.receivers[i];
       const rssi = this.#fading === 0 ? table.rssi[i] : table.rssi[i] + this.#fading * this.#chance.normal();
-      const fate = this.#fate(receiver, rssi, table.loss[i], others.length > 0, burst);
+      const fate = this.#fate(receiver, rssi, table.loss[i], transmission, others, burst);
       this.counters[fate]++;
       if (fate !== "received") {
         receiver.counters[fate]++;
@@ -190,65 +183,70 @@ export class Air {
       delivery.set(data);
       receiver.take(delivery, radio, rssi);
     }
-    this.#unmark(others);
   }
 
   #fate(
     receiver: SimulatedRadio,
     rssi: number,
     loss: number,
-    contested: boolean,
+    transmission: Transmission,
+    others: readonly Meeting[],
     burst: readonly InterferenceSource[],
   ): "received" | "faded" | "collided" | "interfered" | "lost" {
     if (rssi < receiver.sensitivity) return "faded";
-    if (contested) {
-      const others = this.#disturbance[receiver.index];
-      if (this.#locked[receiver.index] === 1 || milliwatts(rssi) < others * this.#captureRatio) {
-        return "collided";
-      }
-    }
+    if (others.length > 0 && this.#collides(receiver, rssi, transmission, others)) return "collided";
     for (const source of burst) if (source.drowns(receiver.position)) return "interfered";
     return this.#chance.chance(loss) ? "lost" : "received";
   }
 
-  /** Notes for each receiver what else arrives there during this PDU. @returns the tables that were used */
-  #markOthers(transmission: Transmission): Neighbours[] {
-    const { channel, start } = transmission;
-    const tables: Neighbours[] = [];
-    for (const other of this.#overlapping(transmission)) {
-      const table = this.#neighbours.of(other.radio, this.#loss);
-      tables.push(table);
-      const synchronised = other.start + SYNC_TIME;
-      for (let i = 0; i < table.disturbed.length; i++) {
-        const receiver = table.disturbed[i];
-        this.#disturbance[receiver.index] += table.power[i];
-        if (
-          synchronised <= start &&
-          table.audible[i] === 1 &&
-          receiver.listens(channel, other.start, synchronised)
-        ) {
-          this.#locked[receiver.index] = 1;
-        }
+  #collides(
+    receiver: SimulatedRadio,
+    rssi: number,
+    { channel, start }: Transmission,
+    others: readonly Meeting[],
+  ): boolean {
+    let power = 0;
+    let strongest = 0;
+    for (let i = 0; i < others.length; i++) {
+      const { levels, synchronised, transmission } = others[i];
+      const level = levels[receiver.index];
+      if (level === 0) continue;
+      power += LEVEL_POWER[level];
+      if (level > strongest) strongest = level;
+      // It was caught before this one began: the receiver stays with it.
+      if (
+        synchronised <= start &&
+        level >= levelOf(receiver.sensitivity) &&
+        this.scans.listens(receiver.index, channel, transmission.start, synchronised)
+      ) {
+        return true;
       }
     }
-    return tables;
-  }
-
-  #unmark(tables: readonly Neighbours[]): void {
-    for (const table of tables) {
-      for (const { index } of table.disturbed) {
-        this.#disturbance[index] = 0;
-        this.#locked[index] = 0;
-      }
-    }
+    if (strongest === 0) return false;
+    // One of them alone is most often enough, which spares the logarithm.
+    const bound = rssi - this.#capture;
+    return dBmOf(strongest) > bound || 10 * Math.log10(power) > bound;
   }
 
   /** Other PDUs on the same channel at the same time, for however short. */
-  #overlapping({ channel, start, end, radio }: Transmission): Transmission[] {
-    return this.#active[channel - FIRST_CHANNEL].filter(
-      (other) => other.start < end && other.end > start && other.radio !== radio,
-    );
+  #others({ channel, start, end, radio }: Transmission): Meeting[] {
+    const others: Meeting[] = [];
+    for (const other of this.#active[channel - FIRST_CHANNEL]) {
+      if (other.start >= end || other.end <= start || other.radio === radio) continue;
+      const { levels } = this.#neighbours.of(other.radio, this.#loss);
+      others.push({ transmission: other, levels, synchronised: other.start + SYNC_TIME });
+    }
+    return others;
   }
+}
+
+/** Another PDU that meets the one in question. */
+interface Meeting {
+  readonly transmission: Transmission;
+  /** By the receivers' numbers, see `Neighbours`. */
+  readonly levels: Uint8Array;
+  /** When receivers had caught it. */
+  readonly synchronised: number;
 }
 
 function checkProbability(probability: number): number {

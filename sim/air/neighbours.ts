@@ -2,21 +2,37 @@ import { hashNumbers } from "../random.js";
 import type { Propagation } from "./propagation.js";
 import type { SimulatedRadio } from "./radio.js";
 
-/** What one radio's transmissions arrive as elsewhere, in the order of the receivers' numbers. */
+/** What one radio's transmissions arrive as elsewhere. */
 export interface Neighbours {
-  /** Radios that can receive it, at least when fading is kind. */
+  /** Radios that can receive it, at least when fading is kind, in the order of their numbers. */
   readonly receivers: SimulatedRadio[];
+  /** Their numbers. */
+  readonly indexes: Int32Array;
   /** dBm at each of them, before fading. */
   readonly rssi: Float64Array;
   /** Loss probability to each of them. */
   readonly loss: Float64Array;
-  /** Radios that it disturbs: the receivers, and those for which it is too weak to be received. */
-  readonly disturbed: SimulatedRadio[];
-  /** mW at each of them. */
-  readonly power: Float64Array;
-  /** Whether each of them would lock onto it. */
-  readonly audible: Uint8Array;
+  /**
+   * Signal level at every radio by its number, also where it only disturbs: see {@link levelOf}. One byte per pair of
+   * radios, since it is asked for at every meeting of two PDUs; radios attached later are not in it.
+   */
+  readonly levels: Uint8Array;
 }
+
+/** dBm as a level of one byte in steps of half a decibel; 0 is silence. */
+export function levelOf(dBm: number): number {
+  return Math.max(0, Math.min(255, Math.round(2 * (dBm + 120))));
+}
+
+/** A level in dBm. */
+export function dBmOf(level: number): number {
+  return level / 2 - 120;
+}
+
+/** mW of each level. */
+export const LEVEL_POWER = Float64Array.from({ length: 256 }, (_, level) =>
+  level === 0 ? 0 : 10 ** (dBmOf(level) / 10),
+);
 
 /** A signal this far below the sensitivity still counts as disturbance, dB. */
 const DISTURBANCE_MARGIN = 10;
@@ -26,10 +42,6 @@ const FADING_REACH = 3;
 
 /** Grid cells are numbered from here so that coordinates may be negative. */
 const GRID_OFFSET = 2 ** 20;
-
-export function milliwatts(dBm: number): number {
-  return 10 ** (dBm / 10);
-}
 
 /**
  * Who hears whom, from positions and propagation. A grid with cells as wide as the longest possible link keeps the
@@ -43,6 +55,8 @@ export class NeighbourTable {
   readonly #tables = new Map<SimulatedRadio, Neighbours>();
   #grid: Map<number, SimulatedRadio[]> | undefined;
   #reach = 0;
+  /** One above the highest number of a radio. */
+  #places = 0;
 
   constructor(propagation: Propagation, seed: number) {
     this.#propagation = propagation;
@@ -51,6 +65,7 @@ export class NeighbourTable {
 
   add(radio: SimulatedRadio): void {
     this.#radios.add(radio);
+    this.#places = Math.max(this.#places, radio.index + 1);
     this.invalidate();
   }
 
@@ -95,9 +110,7 @@ export class NeighbourTable {
     const receivers: SimulatedRadio[] = [];
     const receiverRssi: number[] = [];
     const loss: number[] = [];
-    const disturbed: SimulatedRadio[] = [];
-    const power: number[] = [];
-    const audible: number[] = [];
+    const levels = new Uint8Array(this.#places);
     const margin = FADING_REACH * this.#propagation.fading;
     for (const other of candidates) {
       if (other === radio) continue;
@@ -107,19 +120,14 @@ export class NeighbourTable {
         receiverRssi.push(rssi);
         loss.push(this.#linkLoss.get(linkKey(radio, other)) ?? generalLoss);
       }
-      if (rssi + DISTURBANCE_MARGIN >= other.sensitivity) {
-        disturbed.push(other);
-        power.push(milliwatts(rssi));
-        audible.push(rssi >= other.sensitivity ? 1 : 0);
-      }
+      if (rssi + DISTURBANCE_MARGIN >= other.sensitivity) levels[other.index] = levelOf(rssi);
     }
     return {
       receivers,
+      indexes: Int32Array.from(receivers, ({ index }) => index),
       rssi: Float64Array.from(receiverRssi),
       loss: Float64Array.from(loss),
-      disturbed,
-      power: Float64Array.from(power),
-      audible: Uint8Array.from(audible),
+      levels,
     };
   }
 

@@ -2,6 +2,7 @@
 
 /** The advertising channels in the order in which an advertising event uses them (Core 5.3, vol 6 part B §4.4.2.1). */
 export const ADVERTISING_CHANNELS = [37, 38, 39] as const;
+export const FIRST_CHANNEL = ADVERTISING_CHANNELS[0];
 
 /** Longest advertising data of a legacy PDU, bytes. */
 export const MAXIMUM_ADVERTISING_DATA = 31;

@@ -46,7 +46,7 @@ export class RadioCounters {
   refused = 0;
   /** PDUs received. */
   received = 0;
-  /** PDUs missed because the receiver was on another channel, off, or transmitting. */
+  /** PDUs missed because the receiver was on another channel, off, or transmitting; for all the air only. */
   deaf = 0;
   /** PDUs that were too weak this time. */
   faded = 0;
@@ -99,15 +99,12 @@ export class SimulatedRadio implements AdvertisingBearer {
   readonly #capacity: number;
   readonly #scanInterval: number;
   readonly #scanWindow: number;
-  readonly #scanPhase: number;
   readonly #reportPause: number;
   #position: Position;
   #powered = true;
   #scanning = true;
-  #scanningSince: number;
   #accountedTo: number;
   #listened = 0;
-  #deafUntil = Number.NEGATIVE_INFINITY;
 
   readonly #queue: Queued[] = [];
   #busy = false;
@@ -138,9 +135,10 @@ export class SimulatedRadio implements AdvertisingBearer {
     if (this.address.length !== 6) throw new RangeError(`address has ${this.address.length} bytes, not 6`);
     // Random static: the two most significant bits are set (Core vol 6 part B §1.3.2.1).
     if (options.address === undefined) this.address[5] |= 0xc0;
-    this.#scanPhase = this.random.fork("scan").next() * 3 * this.#scanInterval;
-    this.#scanningSince = air.clock.now();
-    this.#accountedTo = this.#scanningSince;
+    const phase = this.random.fork("scan").next() * 3 * this.#scanInterval;
+    air.scans.add(index, this.#scanInterval, this.#scanWindow, phase);
+    this.#accountedTo = air.clock.now();
+    this.#setDeafness();
   }
 
   get free(): number {
@@ -171,7 +169,7 @@ export class SimulatedRadio implements AdvertisingBearer {
     if (on === this.#scanning) return;
     this.#accountListening();
     this.#scanning = on;
-    this.#scanningSince = this.#accountedTo;
+    this.#setDeafness();
   }
 
   get powered(): boolean {
@@ -184,14 +182,14 @@ export class SimulatedRadio implements AdvertisingBearer {
     this.#accountListening();
     this.#powered = on;
     this.#scanning = true;
-    this.#scanningSince = this.#accountedTo;
+    this.#setDeafness();
     this.#life++;
     this.#queue.length = 0;
     this.#busy = false;
     const now = this.#air.clock.now();
     if (this.#transmission !== undefined && this.#transmission.end > now) this.#transmission.end = now;
     this.#transmission = undefined;
-    if (this.#eventEnd > now) this.#eventEnd = now;
+    if (this.#eventEnd > now) this.#setEvent(this.#eventStart, now);
   }
 
   /** Milliseconds that the receiver was on. */
@@ -238,21 +236,10 @@ export class SimulatedRadio implements AdvertisingBearer {
     this.#air.remove(this);
   }
 
-  /** Whether the receiver is on `channel` without a break between `from` and `to`. For the air. */
-  listens(channel: number, from: number, to: number): boolean {
-    if (!this.#scanning || !this.#powered) return false;
-    if (this.#eventStart < to && this.#eventEnd > from) return false;
-    if (from < this.#deafUntil || from < this.#scanningSince) return false;
-    const time = from + this.#scanPhase;
-    const hop = Math.floor(time / this.#scanInterval);
-    const into = time - hop * this.#scanInterval;
-    return ADVERTISING_CHANNELS[hop % 3] === channel && into + (to - from) <= this.#scanWindow;
-  }
-
   /** Hands a received PDU up. For the air. */
   take(data: Uint8Array, from: SimulatedRadio, rssi: number): void {
     this.counters.received++;
-    this.#deafUntil = this.#air.clock.now() + this.#reportPause;
+    this.#air.scans.deafUntil(this.index, this.#air.clock.now() + this.#reportPause);
     this.onReceive?.(data, from.address, Math.max(-127, Math.min(20, Math.round(rssi))));
   }
 
@@ -289,8 +276,7 @@ export class SimulatedRadio implements AdvertisingBearer {
   #startEvent(): void {
     const now = this.#air.clock.now();
     const { data } = this.#queue[0];
-    this.#eventStart = now;
-    this.#eventEnd = now + 3 * airtime(data.length) + 2 * this.#air.channelGap;
+    this.#setEvent(now, now + 3 * airtime(data.length) + 2 * this.#air.channelGap);
     this.counters.events++;
     this.#air.counters.events++;
     this.#startPdu(0, now);
@@ -333,6 +319,18 @@ export class SimulatedRadio implements AdvertisingBearer {
     this.#queue.shift();
     if (this.#queue.length > 0) this.#scheduleEvent(this.#eventEnd);
     else this.#busy = false;
+  }
+
+  #setEvent(start: number, end: number): void {
+    this.#eventStart = start;
+    this.#eventEnd = end;
+    this.#air.scans.transmits(this.index, start, end);
+  }
+
+  /** A receiver that is switched on hears what begins from now on. */
+  #setDeafness(): void {
+    const on = this.#powered && this.#scanning;
+    this.#air.scans.deafUntil(this.index, on ? this.#air.clock.now() : Number.POSITIVE_INFINITY);
   }
 
   #accountListening(): void {
