@@ -3,25 +3,51 @@ import { h } from "./dom.js";
 import { fixed, moment } from "./format.js";
 import type { Columns } from "./series.js";
 
-const HEIGHT = 132;
+const HEIGHT = 148;
+/** Temperature is drawn in the upper part of the chart, humidity in the lower: two lines that never cross. */
+const PART = 0.43;
+const MARGIN = 0.12;
 
 /** The page's colours, which the canvas cannot inherit. */
 function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-/** At least `least` wide, so that the noise of a calm room does not look like weather. */
-function padded(from: number | null, to: number | null, least: number): [number, number] {
-  if (from === null || to === null) return [0, least];
-  const middle = (from + to) / 2;
-  const half = Math.max(least, (to - from) * 1.2) / 2;
-  return [middle - half, middle + half];
+/** A part of the chart's height: what values it holds, and the scale of the whole height that puts them there. */
+class Part {
+  readonly #upper: boolean;
+  /** So much is always shown, so that the noise of a calm room does not look like weather. */
+  readonly #least: number;
+  bottom = 0;
+  top = 0;
+
+  constructor(upper: boolean, least: number) {
+    this.#upper = upper;
+    this.#least = least;
+  }
+
+  scale(from: number | null, to: number | null): [number, number] {
+    const middle = from === null || to === null ? 0 : (from + to) / 2;
+    const span = from === null || to === null ? this.#least : Math.max(this.#least, to - from);
+    this.bottom = middle - (0.5 + MARGIN) * span;
+    this.top = middle + (0.5 + MARGIN) * span;
+    const whole = (this.top - this.bottom) / PART;
+    return this.#upper ? [this.top - whole, this.top] : [this.bottom, this.bottom + whole];
+  }
+
+  /** Ticks outside of the part belong to nobody. */
+  readonly filter = (_plot: uPlot, ticks: number[]): (number | null)[] =>
+    ticks.map((tick) => (tick >= this.bottom && tick <= this.top ? tick : null));
+
+  readonly floor = (): number => this.bottom;
 }
 
-/** Temperature and humidity over time, on their own scales, with the values under the pointer. */
+/** Temperature and humidity over time, with the values under the pointer. */
 export class Chart {
   readonly element: HTMLElement;
   readonly #tip = h("div", { class: "tip", hidden: true });
+  readonly #upper = new Part(true, 0.8);
+  readonly #lower = new Part(false, 3);
   #plot: uPlot | undefined;
   #columns: Columns = [[], [], []];
   #from = 0;
@@ -38,9 +64,14 @@ export class Chart {
     this.#columns = columns;
     this.#from = from;
     this.#to = to;
+    const { length } = columns[0];
     this.element.setAttribute("aria-label", description);
-    this.element.dataset.points = `${columns[0].length}`;
-    if (this.#plot === undefined) this.#draw();
+    this.element.dataset.points = `${length}`;
+    this.element.toggleAttribute("data-empty", length === 0);
+    if (length === 0) {
+      this.#plot?.destroy();
+      this.#plot = undefined;
+    } else if (this.#plot === undefined) this.#draw();
     else this.#plot.setData(columns);
   }
 
@@ -56,51 +87,57 @@ export class Chart {
 
   #draw(): void {
     this.#plot?.destroy();
-    const { clientWidth } = this.element;
     const warm = colour("--warm");
     const cool = colour("--cool");
-    const font = `11px ${colour("--font")}`;
-    const axis = { stroke: colour("--faint"), font, ticks: { show: false }, gap: 6 };
     const grid = { stroke: colour("--grid"), width: 1 };
-    const line = { width: 1.5, points: { size: 5, width: 0 } };
+    const axis = { font: `11px ${colour("--font")}`, ticks: { show: false }, gap: 6, space: 20 };
+    const line = (stroke: string, part: Part) => ({
+      stroke,
+      width: 1.5,
+      fill: `${stroke}12`,
+      fillTo: part.floor,
+      points: { size: 5, width: 0, fill: stroke },
+    });
+    const scaleAxis = (scale: string, part: Part, stroke: string, side: 1 | 3) => ({
+      ...axis,
+      scale,
+      side,
+      stroke,
+      grid: { ...grid, filter: part.filter },
+      size: 34,
+      filter: part.filter,
+      values: (_plot: uPlot, ticks: (number | null)[]) => ticks.map(tick),
+    });
     this.#plot = new uPlot(
       {
-        width: Math.max(200, clientWidth),
+        width: Math.max(200, this.element.clientWidth),
         height: HEIGHT,
         legend: { show: false },
-        padding: [8, 0, 0, 0],
+        padding: [4, 4, 0, 0],
         cursor: { y: false, points: { size: 8 }, drag: { x: false, y: false } },
         scales: {
           x: { range: () => [this.#from, this.#to] },
-          temperature: { range: (_plot, from, to) => padded(from, to, 1) },
-          humidity: { range: (_plot, from, to) => padded(from, to, 4) },
+          temperature: { range: (_plot, from, to) => this.#upper.scale(from, to) },
+          humidity: { range: (_plot, from, to) => this.#lower.scale(from, to) },
         },
         series: [
           {},
-          { ...line, scale: "temperature", stroke: warm, points: { ...line.points, fill: warm } },
-          { ...line, scale: "humidity", stroke: cool, points: { ...line.points, fill: cool } },
+          { ...line(warm, this.#upper), scale: "temperature" },
+          { ...line(cool, this.#lower), scale: "humidity" },
         ],
         axes: [
-          { ...axis, grid: { show: false }, size: 26, space: 64, values: timeLabels },
           {
             ...axis,
-            grid,
-            scale: "temperature",
-            size: 40,
-            space: 34,
-            values: (_plot, ticks) => ticks.map(tick),
-          },
-          {
-            ...axis,
+            stroke: colour("--faint"),
             grid: { show: false },
-            scale: "humidity",
-            side: 1,
-            size: 34,
-            space: 34,
-            values: (_plot, ticks) => ticks.map(tick),
+            size: 26,
+            space: 64,
+            values: timeLabels,
           },
+          scaleAxis("temperature", this.#upper, warm, 3),
+          scaleAxis("humidity", this.#lower, cool, 1),
         ],
-        hooks: { setCursor: [(plot) => this.#point(plot)] },
+        hooks: { setCursor: [(plot) => this.#point(plot)], draw: [markNewest] },
       },
       this.#columns,
       this.element,
@@ -126,8 +163,32 @@ export class Chart {
   }
 }
 
-function tick(value: number): string {
-  return fixed(value, Number.isInteger(value) ? 0 : 1);
+/** A dot at the end of each line: where things stand now. */
+function markNewest(plot: uPlot): void {
+  const { ctx, data } = plot;
+  for (const [index, scale] of [
+    [1, "temperature"],
+    [2, "humidity"],
+  ] as const) {
+    const values = data[index];
+    let last = values.length - 1;
+    while (last >= 0 && values[last] === null) last--;
+    if (last < 0) continue;
+    ctx.beginPath();
+    ctx.arc(
+      plot.valToPos(data[0][last], "x", true),
+      plot.valToPos(values[last] as number, scale, true),
+      3 * devicePixelRatio,
+      0,
+      2 * Math.PI,
+    );
+    ctx.fillStyle = colour(index === 1 ? "--warm" : "--cool");
+    ctx.fill();
+  }
+}
+
+function tick(value: number | null): string {
+  return value === null ? "" : fixed(value, Number.isInteger(value) ? 0 : 1);
 }
 
 /** Hours and minutes, with the day where it begins. */
@@ -141,8 +202,7 @@ function timeLabels(_plot: uPlot, ticks: number[], _axis: number, _space: number
   const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
   return ticks.map((time) => {
     const date = new Date(time * 1000);
-    return date.getHours() === 0 && date.getMinutes() === 0 && step >= 3600
-      ? day.format(date)
-      : clock.format(date);
+    const midnight = date.getHours() === 0 && date.getMinutes() === 0 && step >= 3600;
+    return (midnight ? day : clock).format(date);
   });
 }

@@ -15,7 +15,20 @@ const TITLES: Readonly<Record<string, string>> = {
   "oscore-option": "Malformed OSCORE option",
   "oscore-no-payload": "Cut message",
   "oscore-unprotected": "Unprotected request",
+  "coap-critical-option": "Option added on the way",
+  "mesh-mic": "Forged mesh packet",
+  "mesh-app-mic": "Changed mesh message",
+  "mesh-replay": "Replayed mesh message",
+  "mesh-malformed": "Malformed mesh packet",
+  "answer-decrypt": "Changed or forged answer",
+  "answer-option": "Malformed answer",
+  "answer-response": "Misplaced answer",
+  "answer-unprotected": "Unprotected answer",
 };
+
+function titleOf(reason: string): string {
+  return TITLES[reason] ?? (reason.startsWith("coap-") ? "Malformed datagram" : title(reason));
+}
 
 interface Row {
   event: EventJson;
@@ -94,7 +107,7 @@ function makeRow(event: EventJson): Row {
       "data-severity": event.severity,
       "data-reason": event.reason,
     },
-    h("div", { class: "line" }, h("h3", {}, TITLES[event.reason] ?? title(event.reason)), counter, time),
+    h("div", { class: "line" }, h("h3", {}, titleOf(event.reason)), counter, time),
     detail,
     ...(about.length === 0
       ? []

@@ -6,6 +6,9 @@ import { ago, count, duration, plural } from "./format.js";
 /** dBm of RSRP from which each bar is lit (as phones show LTE). */
 const BARS = [-125, -115, -105, -95] as const;
 
+/** Without a report for so long, nothing is known of it: a few of its usual intervals of a minute. */
+const SILENT_MS = 240_000;
+
 const STATES: Readonly<Record<string, string>> = {
   ready: "connected",
   asleep: "asleep, wakes to send",
@@ -23,15 +26,13 @@ export function gatewayCard(
   nameOf: (meshAddress: string) => string | undefined,
 ): HTMLElement {
   const { health } = gateway;
-  const state = health?.modem;
   return h(
     "article",
     {
       class: "card gateway",
       "data-testid": "gateway-card",
       "data-node": gateway.name,
-      "data-health":
-        health === undefined ? "waiting" : state === undefined || isGood(state) ? "fresh" : "silent",
+      "data-health": health === undefined ? "waiting" : isConnected(gateway) ? "fresh" : "silent",
     },
     h(
       "header",
@@ -46,15 +47,18 @@ export function gatewayCard(
   );
 }
 
-function isGood(state: string): boolean {
-  return state === "ready" || state === "asleep";
+/** It reported lately, and was not looking for the network then. */
+export function isConnected({ health }: NodeInfo): boolean {
+  if (health === undefined || now() - Date.parse(health.time) > SILENT_MS) return false;
+  return health.modem === undefined || health.modem === "ready" || health.modem === "asleep";
 }
 
 function label(gateway: NodeInfo): string {
   const parts = gateway.place === undefined ? [] : [gateway.name];
   if (gateway.meshAddress !== undefined) parts.push(gateway.meshAddress);
-  const state = gateway.health?.modem;
-  if (state !== undefined) parts.push(STATES[state] ?? state);
+  const { health } = gateway;
+  if (health !== undefined && now() - Date.parse(health.time) > SILENT_MS) parts.push("silent");
+  else if (health?.modem !== undefined) parts.push(STATES[health.modem] ?? health.modem);
   return parts.join(" · ");
 }
 

@@ -3,8 +3,8 @@ import type { EventKind, NodeInfo } from "../model.js";
 import { type Connection, fetchEvents, fetchNodes, listen } from "./client.js";
 import { arrange, byId, h, segments, setText } from "./dom.js";
 import { EventFeed } from "./event-feed.js";
-import { count } from "./format.js";
-import { gatewayCard } from "./gateway-card.js";
+import { count, fixed, plural } from "./format.js";
+import { gatewayCard, isConnected } from "./gateway-card.js";
 import { NodeCard } from "./node-card.js";
 
 const MINUTE = 60_000;
@@ -63,6 +63,7 @@ function putNode(node: NodeInfo): void {
   if (node.kind !== "node") {
     others.set(node.name, node);
     soon(drawGateways);
+    soon(drawSummary);
     return;
   }
   const known = cards.get(node.name);
@@ -125,13 +126,14 @@ function drawGateways(): void {
 
 const figures = new Map<string, { element: HTMLElement; number: HTMLElement; label: HTMLElement }>();
 
-function figure(name: string, number: string, label: string, alarming = false): void {
+/** A number that leads to where it comes from. */
+function figure(name: string, target: string, number: string, label: string, alarming = false): void {
   let parts = figures.get(name);
   if (parts === undefined) {
     parts = {
       number: h("b", { class: "figure-number", "data-testid": `count-${name}` }),
       label: h("span", { class: "figure-label" }),
-      element: h("p"),
+      element: h("a", { href: target, "data-figure": name }),
     };
     parts.element.append(parts.number, parts.label);
     figures.set(name, parts);
@@ -145,26 +147,19 @@ function figure(name: string, number: string, label: string, alarming = false): 
 function drawSummary(): void {
   const all = [...cards.values()];
   const fresh = all.filter(({ health }) => health === "fresh");
-  const silent = all.filter(({ health }) => health === "silent").length;
-  const { length } = all;
-  figure(
-    "reporting",
-    `${fresh.length}`,
-    `of ${length} ${length === 1 ? "node" : "nodes"} reporting`,
-    silent > 0,
-  );
-  const latest = fresh.map(({ node }) => node.last).filter((last) => last !== undefined);
-  const temperatures = latest.map(({ temperature }) => temperature).filter((value) => value !== undefined);
+  const silent = all.some(({ health }) => health === "silent");
+  figure("reporting", "#nodes", `${fresh.length}`, `of ${plural(all.length, "node")} reporting`, silent);
+  const temperatures = fresh.map(({ node }) => node.last?.temperature).filter((value) => value !== undefined);
   if (temperatures.length > 0) {
     const [least, most] = [Math.min(...temperatures), Math.max(...temperatures)];
-    figure(
-      "range",
-      `${least.toFixed(1)} – ${most.toFixed(1)} °C`.replaceAll("-", "−"),
-      "across all nodes now",
-    );
+    figure("range", "#nodes", `${fixed(least, 1)} – ${fixed(most, 1)} °C`, "across all nodes now");
   }
-  figure("arrived", count(arrived), "readings since this page opened");
-  figure("refused", count(feed.refused), "attempts refused", feed.refused > 0);
+  const gateways = [...others.values()].filter(({ kind }) => kind === "gateway");
+  const connected = gateways.filter(isConnected).length;
+  const label = `of ${plural(gateways.length, "gateway")} connected`;
+  figure("gateways", "#gateways-title", `${connected}`, label, connected < gateways.length);
+  figure("arrived", "#nodes", count(arrived), "readings since you opened this");
+  figure("refused", "#events", count(feed.refused), "attempts refused", feed.refused > 0);
 }
 
 function showConnection(state: Connection): void {

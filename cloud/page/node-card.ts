@@ -10,6 +10,8 @@ const LOW_BATTERY = 2.4;
 /** A node is silent when it missed this many of its usual intervals, but not before `QUIET_MS`. */
 const MISSED = 4;
 const QUIET_MS = 90_000;
+/** Seconds that a chart shows at least. */
+const SHORTEST_SPAN = 60;
 
 export type Health = "fresh" | "silent" | "waiting";
 
@@ -26,8 +28,12 @@ export class NodeCard {
   readonly #chart = new Chart();
   readonly #title = h("h3");
   readonly #label = h("p", { class: "label" });
-  readonly #temperature = h("span", { class: "number", "data-testid": "temperature" }, "–");
-  readonly #humidity = h("span", { class: "number", "data-testid": "humidity" }, "–");
+  readonly #temperature = h(
+    "span",
+    { class: "number", "data-testid": "temperature", "data-none": true },
+    "–",
+  );
+  readonly #humidity = h("span", { class: "number", "data-testid": "humidity", "data-none": true }, "–");
   readonly #seen = h("span", { "data-testid": "last-seen" });
   readonly #way = h("span", { "data-testid": "hops" });
   readonly #battery = h("span", { "data-testid": "battery" });
@@ -119,8 +125,13 @@ export class NodeCard {
   }
 
   #values(reading: ReadingJson): void {
-    if (reading.temperature !== undefined) setText(this.#temperature, fixed(reading.temperature, 1));
-    if (reading.humidity !== undefined) setText(this.#humidity, fixed(reading.humidity, 1));
+    for (const [element, value] of [
+      [this.#temperature, reading.temperature],
+      [this.#humidity, reading.humidity],
+    ] as const) {
+      setText(element, fixed(value, 1));
+      element.toggleAttribute("data-none", value === undefined);
+    }
     if (reading.battery !== undefined) {
       setText(this.#battery, `${fixed(reading.battery, 2)} V`);
       this.#battery.title = "Battery";
@@ -147,7 +158,9 @@ export class NodeCard {
     const to = now() / 1000;
     const from = to - this.#spanMs / 1000;
     this.series.trim(from);
-    this.#chart.show(this.series.columns(), from, to, this.#describe());
+    // A node that is new has a short history: it fills the chart, instead of hiding at its edge.
+    const start = Math.min(to - SHORTEST_SPAN, Math.max(from, this.series.first ?? from));
+    this.#chart.show(this.series.columns(), start, to, this.#describe());
   };
 
   recolour(): void {

@@ -13,6 +13,11 @@ export class Series {
     return this.#times.length;
   }
 
+  /** Time of the oldest point, in seconds. */
+  get first(): number | undefined {
+    return this.#times[0];
+  }
+
   load(points: readonly SeriesPoint[]): void {
     // What came live while the history was under way is newer than the history.
     const last = points.length === 0 ? 0 : Date.parse(points.at(-1)!.time) / 1000;
