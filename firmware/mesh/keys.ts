@@ -125,6 +125,14 @@ export class KeyStore {
     this.#deviceKey = key === undefined ? undefined : new AppKeyMaterial(this.#crypto, key);
   }
 
+  /** Forgets all NetKeys and AppKeys, but no device key. */
+  clear(): void {
+    this.#subnets.clear();
+    this.#appKeys.clear();
+    this.#friendships.length = 0;
+    this.refreshCredentials();
+  }
+
   subnet(index: number): Subnet | undefined {
     return this.#subnets.get(index);
   }

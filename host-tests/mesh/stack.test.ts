@@ -33,6 +33,7 @@ function bench(config: Partial<MeshConfig>, store = new MemoryStore()): Bench {
       netKeys: [{ index: 0, key: hex(NET_KEY) }],
       appKeys: [{ index: 0, key: hex(APP_KEY) }],
       ivIndex: 0x12345678,
+      beacon: false,
       ...config,
     },
   });
@@ -53,7 +54,7 @@ function payload(message: AccessMessage): string {
 }
 
 function runDry(bench: Bench): void {
-  while (bench.stack.deadline !== Number.POSITIVE_INFINITY) {
+  while (bench.stack.sending > 0) {
     bench.now = Math.max(bench.now, bench.stack.deadline);
     bench.stack.tick(bench.now);
   }
@@ -250,6 +251,7 @@ describe("mesh stack", () => {
         netKeys: [{ index: 0, key: hex(NET_KEY) }],
         appKeys: [{ index: 0, key: hex(APP_KEY) }],
         ivIndex: 1,
+        beacon: false,
         limits: { txSessions: 2 },
       },
     });
@@ -261,7 +263,7 @@ describe("mesh stack", () => {
     assert.equal(stack.counters.get("refused.tx-sessions"), 1);
     assert.deepEqual(outcomes, []);
     room = true;
-    now = stack.deadline;
+    now = 20;
     stack.tick(now);
     assert.deepEqual(outcomes, ["sent", "sent"]);
     assert.equal(sent, 2);
