@@ -13,6 +13,7 @@ import { type ContextParameters, deriveContext, type SecurityContext } from "./c
 import type { Exchange } from "./exchange.js";
 import { isNotification, NotificationOrder } from "./notifications.js";
 import { oscoreOptionOf } from "./option.js";
+import { decodePartialIv } from "./partial-iv.js";
 import { protectRequest } from "./protect.js";
 import { RANDOM_LENGTH, unwrapIdContext } from "./rederivation.js";
 import { OscoreRefusal } from "./refusal.js";
@@ -79,6 +80,7 @@ export class OscoreClient {
   #context: SecurityContext;
   #numbers: SequenceNumbers;
   #candidate: Candidate | undefined;
+  #generation = 0;
   /** An Echo value for the next request (RFC 9175 §2.3). */
   #echo: Uint8Array | undefined;
   /** Somebody, perhaps the server, said without protection that it does not find the context. */
@@ -108,6 +110,14 @@ export class OscoreClient {
   /** The context in use. */
   get context(): SecurityContext {
     return this.#context;
+  }
+
+  /**
+   * Grows whenever requests go over to another context (App. B.2): what names something by its Partial IV has to
+   * forget those names then.
+   */
+  get generation(): number {
+    return this.#generation;
   }
 
   /**
@@ -174,6 +184,7 @@ export class OscoreClient {
     if (exchange.context !== inUse && (candidate === undefined || candidate.agreed)) return true;
     const third = this.#derive(concat(r2, this.#crypto.random(RANDOM_LENGTH)));
     this.#candidate = { context: third, next: 0, agreed: true };
+    this.#generation++;
     return true;
   }
 
@@ -206,6 +217,7 @@ export class OscoreClient {
   #beginRederivation(): void {
     const context = this.#derive(this.#crypto.random(RANDOM_LENGTH));
     this.#candidate = { context, next: 0, agreed: false };
+    this.#generation++;
   }
 
   #derive(idContext: Uint8Array | undefined): SecurityContext {
@@ -234,6 +246,11 @@ export class ClientExchange {
   /** What to send, with type, message ID and token of the request. */
   get outer(): CoapMessage {
     return this.#outer as CoapMessage;
+  }
+
+  /** The Sender Sequence Number that it goes under now. */
+  get partialIv(): number {
+    return decodePartialIv((this.#exchange as Exchange).requestPartialIv);
   }
 
   /** @internal */

@@ -8,6 +8,8 @@ interface Waiting {
   readonly humidity: number | undefined;
   readonly battery: number | undefined;
   firstCarriage: Carriage | undefined;
+  /** It travels for the first time: its name is that of the request under way. */
+  unnamed: boolean;
 }
 
 /** What was measured, in the units of {@link Reading}. */
@@ -48,6 +50,7 @@ export class Outbox {
       humidity: measurement.humidity,
       battery: measurement.battery,
       firstCarriage: undefined,
+      unnamed: false,
     });
     if (this.#waiting.length > this.#capacity) {
       this.#waiting.shift();
@@ -62,7 +65,9 @@ export class Outbox {
     this.#underWay = Math.min(most, this.#waiting.length);
     const readings: Reading[] = [];
     for (let i = 0; i < this.#underWay; i++) {
-      const { measured, temperature, humidity, battery, firstCarriage } = this.#waiting[i];
+      const waiting = this.#waiting[i];
+      const { measured, temperature, humidity, battery, firstCarriage } = waiting;
+      waiting.unnamed = firstCarriage === undefined;
       readings.push({
         age: Math.max(0, Math.round((now - measured) / 1000)),
         ...(temperature !== undefined && { temperature }),
@@ -74,10 +79,11 @@ export class Outbox {
     return readings;
   }
 
-  /** The request under way left under this Partial IV. */
+  /** The request under way left under this Partial IV; once more when it goes again under another one. */
   carried(partialIv: number): void {
     for (let index = 0; index < this.#underWay; index++) {
-      this.#waiting[index].firstCarriage ??= { partialIv, index };
+      const waiting = this.#waiting[index];
+      if (waiting.unnamed) waiting.firstCarriage = { partialIv, index };
     }
   }
 

@@ -5,7 +5,6 @@ import type {
   SteppedHumidityTemperatureSensor,
 } from "../../hal/hal.js";
 import { Counters } from "../bytes/counters.js";
-import { Refusal } from "../bytes/refusal.js";
 import { OPCODE_COAP_STATUS } from "../mesh/numbers.js";
 import type { MeshStack } from "../mesh/stack.js";
 import { encodeReadings } from "../reading/codec.js";
@@ -42,6 +41,8 @@ export class NodeRole implements Timed {
   readonly #link: ServerLink;
   readonly #pump: Pump;
   readonly #publish: number;
+  /** Of the security context that the outbox's carriages belong to. */
+  #generation = 0;
   #nextSample = Number.POSITIVE_INFINITY;
 
   /** @throws Error for an identity without what a node needs: AppKey, publish address, security context */
@@ -138,22 +139,24 @@ export class NodeRole implements Timed {
   /** Sends what waits, unless a request is under way: its end comes here again. */
   #flush(now: number): void {
     if (this.#link.busy || this.outbox.length === 0) return;
+    const { generation } = this.#link;
+    if (generation !== this.#generation) this.outbox.forgetCarriages();
+    this.#generation = generation;
     const { batch, confirmable } = this.#identity.settings;
     const payload = encodeReadings(this.outbox.take(batch, now));
-    const partialIv = this.#link.post(payload, now, (outcome) => this.#finished(outcome), { confirmable });
-    if (partialIv instanceof Refusal) this.outbox.release();
-    else this.outbox.carried(partialIv);
+    this.#link.post(payload, now, (outcome) => this.#finished(outcome), {
+      confirmable,
+      onCarried: (partialIv) => this.outbox.carried(partialIv),
+    });
   }
 
   #finished(outcome: Outcome): void {
-    if (outcome === "unanswered") {
-      // Not at once: whatever is broken on the way will hardly be mended in this moment. The next sample tries again.
-      this.outbox.release();
-      return;
-    }
     if (outcome === "rejected") this.counters.add("reading rejected by the server");
-    this.outbox.confirm();
-    if (outcome === "accepted") this.#flush(this.#hal.clock.now());
+    if (outcome === "unanswered" || outcome === "again") this.outbox.release();
+    else this.outbox.confirm();
+    // After "unanswered" not at once: whatever is broken on the way will hardly be mended in this moment. The next
+    // sample tries again.
+    if (outcome === "accepted" || outcome === "again") this.#flush(this.#hal.clock.now());
   }
 
   #onMessage({ opcode, parameters }: MeshMessage): void {

@@ -1,7 +1,7 @@
 import type { KeyValueStore } from "../../hal/hal.js";
 import { equal } from "../bytes/compare.js";
 import { Refusal } from "../bytes/refusal.js";
-import { StoredReserve } from "../oscore/sequence.js";
+import { StoredState } from "../oscore/state.js";
 import {
   encodeIdentity,
   type Identity,
@@ -9,7 +9,7 @@ import {
   type OscoreIdentity,
   saveIdentity,
 } from "./identity.js";
-import { SEQUENCE_KEY } from "./server-link.js";
+import { STATE_KEY } from "./server-link.js";
 
 /**
  * Writes an identity into a device's storage; what is there already stays as it is.
@@ -21,8 +21,8 @@ import { SEQUENCE_KEY } from "./server-link.js";
 export function provision(storage: KeyValueStore, identity: Identity): void {
   const before = loadIdentity(storage);
   const known = before instanceof Refusal ? undefined : before.oscore;
-  if (identity.oscore !== undefined && storage.get(SEQUENCE_KEY) === undefined) {
-    if (!sameContext(known, identity.oscore)) new StoredReserve(storage, SEQUENCE_KEY).initialize();
+  if (identity.oscore !== undefined && storage.get(STATE_KEY) === undefined) {
+    if (!sameContext(known, identity.oscore)) new StoredState(storage, STATE_KEY).initialize();
   }
   if (!sameIdentity(before, identity)) saveIdentity(storage, identity);
 }

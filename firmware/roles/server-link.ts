@@ -1,21 +1,19 @@
 import type { Crypto, KeyValueStore } from "../../hal/hal.js";
 import type { Counters } from "../bytes/counters.js";
 import { Refusal } from "../bytes/refusal.js";
-import type { CoapMessage, CoapOption } from "../coap/message.js";
+import { type CoapMessage, Type } from "../coap/message.js";
 import { MessageLayer } from "../coap/message-layer.js";
 import type { RequestHandler } from "../coap/messaging.js";
 import { Code, codeClass, OptionNumber } from "../coap/numbers.js";
 import { uintOption } from "../coap/options.js";
 import type { TransmissionParameters } from "../coap/transmission.js";
-import { deriveContext, type SecurityContext } from "../oscore/context.js";
-import { protectRequest } from "../oscore/protect.js";
-import { SequenceNumbers, type SequenceRefusal, StoredReserve } from "../oscore/sequence.js";
-import { unprotectResponse } from "../oscore/unprotect.js";
+import { type ClientExchange, OscoreClient } from "../oscore/client.js";
+import { StoredState } from "../oscore/state.js";
 import type { OscoreIdentity } from "./identity.js";
 import type { Timed } from "./pump.js";
 
-/** The storage key of the Sender Sequence Number. */
-export const SEQUENCE_KEY = "oscore.ssn";
+/** The storage key of what changes in the security context. */
+export const STATE_KEY = "oscore";
 
 /** There is one peer: the server, wherever the transport leads. */
 const SERVER = "server";
@@ -41,6 +39,8 @@ export type Outcome =
   | "rejected"
   /** no answer that proves anything, or one that says "later" (5.xx) */
   | "unanswered"
+  /** not acted on, and worth another try at once: there is another security context now ({@link ServerLink.generation}) */
+  | "again"
   /** sent as NON: nobody will ever know */
   | "sent";
 
@@ -54,20 +54,31 @@ export interface ServerLinkOptions {
   readonly transmission?: Partial<TransmissionParameters>;
 }
 
+export interface PostOptions {
+  /** Default true. */
+  readonly confirmable?: boolean;
+  readonly contentFormat?: number;
+  /** Under which Partial IV it travels; called again when the server wants to see it under another one. */
+  readonly onCarried?: (partialIv: number) => void;
+}
+
 /**
  * A device's protected conversation with the server (DESIGN §4.6): one request at a time, POST without a path and
  * without a token, each under a Partial IV of its own; only an answer that OSCORE verifies counts as one.
  */
 export class ServerLink implements Timed {
-  readonly #context: SecurityContext;
-  readonly #numbers: SequenceNumbers;
+  readonly #client: OscoreClient;
   readonly #messages: MessageLayer;
   readonly #counters: Counters;
   #busy = false;
 
   constructor({ crypto, storage, oscore, send, counters, transmission = LONG_WAY }: ServerLinkOptions) {
-    this.#context = deriveContext(crypto, oscore);
-    this.#numbers = new SequenceNumbers(new StoredReserve(storage, SEQUENCE_KEY));
+    this.#client = new OscoreClient({
+      crypto,
+      parameters: oscore,
+      state: new StoredState(storage, STATE_KEY),
+      rederive: true,
+    });
     this.#counters = counters;
     this.#messages = new MessageLayer({
       send: (_endpoint, message) => send(message),
@@ -82,6 +93,11 @@ export class ServerLink implements Timed {
   /** Whether a request is under way. */
   get busy(): boolean {
     return this.#busy;
+  }
+
+  /** As {@link OscoreClient.generation}: names made of Partial IVs hold as long as it stays. */
+  get generation(): number {
+    return this.#client.generation;
   }
 
   get deadline(): number {
@@ -99,67 +115,85 @@ export class ServerLink implements Timed {
 
   /**
    * Sends `payload` to the server.
-   * @param done called once, later than the return for a confirmable request
-   * @returns the Partial IV that it travels under; no number is left, or it is not known which are: nothing was sent
+   * @param done called once, perhaps before the return
    * @throws Error while {@link busy}
    */
-  post(
-    payload: Uint8Array,
-    now: number,
-    done: (outcome: Outcome) => void,
-    { confirmable = true, contentFormat }: { confirmable?: boolean; contentFormat?: number } = {},
-  ): number | SequenceRefusal {
+  post(payload: Uint8Array, now: number, done: (outcome: Outcome) => void, options: PostOptions = {}): void {
     if (this.#busy) throw new Error("post: a request is under way");
-    const partialIv = this.#numbers.next();
-    if (partialIv instanceof Refusal) {
-      this.#counters.add(`oscore: ${partialIv.reason}`);
-      return partialIv;
-    }
-    const options: CoapOption[] =
-      contentFormat === undefined ? [] : [uintOption(OptionNumber.CONTENT_FORMAT, contentFormat)];
+    const { confirmable = true, contentFormat } = options;
     // The message layer gives type, message ID and token.
     const request: CoapMessage = {
-      type: 0,
+      type: Type.CON,
       code: Code.POST,
       messageId: 0,
       token: NO_TOKEN,
-      options,
+      options: contentFormat === undefined ? [] : [uintOption(OptionNumber.CONTENT_FORMAT, contentFormat)],
       payload,
     };
-    const { message, exchange } = protectRequest(this.#context, request, partialIv);
+    const { generation } = this;
+    const exchange = this.#client.request(request);
+    if (exchange instanceof Refusal) {
+      this.#counters.add(`oscore: ${exchange.reason}`);
+      done("unanswered");
+    } else if (this.generation !== generation) {
+      // Another context than the caller thought of (its numbers are lost): what the payload names, it does not know.
+      done("again");
+    } else if (confirmable) {
+      this.#busy = true;
+      this.#send(exchange, exchange.outer, now, options, (outcome) => {
+        this.#busy = false;
+        done(outcome);
+      });
+    } else {
+      options.onCarried?.(exchange.partialIv);
+      this.#messages.request(SERVER, exchange.outer, NOBODY, now, {
+        confirmable: false,
+        expectResponse: false,
+      });
+      done("sent");
+    }
+  }
 
-    this.#busy = confirmable;
-    const finish = (outcome: Outcome) => {
-      this.#busy = false;
-      done(outcome);
-    };
+  #send(
+    exchange: ClientExchange,
+    outer: CoapMessage,
+    now: number,
+    options: PostOptions,
+    finish: (outcome: Outcome) => void,
+  ): void {
+    options.onCarried?.(exchange.partialIv);
+    const { generation } = this;
     const handler: RequestHandler = {
-      onResponse: (response) => {
-        const answer = unprotectResponse(exchange, response);
-        if (answer instanceof Refusal) {
+      onResponse: (response, at) => {
+        const verdict = exchange.receive(response);
+        if (verdict instanceof Refusal) {
           // Anybody on the way can forge an unprotected error: the request goes on as if it had not come.
-          this.#counters.add(`oscore: ${answer.reason}`);
+          this.#counters.add(`oscore: ${verdict.reason}`);
           return "ignore";
         }
-        const answerClass = codeClass(answer.message.code);
-        finish(answerClass === 2 ? "accepted" : answerClass === 4 ? "rejected" : "unanswered");
+        if (verdict.kind === "response") finish(outcomeOf(verdict.message));
+        else if (this.generation !== generation) finish("again");
+        else this.#send(exchange, verdict.outer, at, options, finish);
         return "done";
       },
       onFailure: (failure) => {
         this.#counters.add(`request failed: ${failure}`);
+        this.#client.failed();
         finish("unanswered");
       },
     };
-    if (confirmable) {
-      const handle = this.#messages.request(SERVER, message, handler, now);
-      if (handle instanceof Refusal) {
-        this.#counters.add(`request failed: ${handle.reason}`);
-        finish("unanswered");
-      }
-    } else {
-      this.#messages.request(SERVER, message, handler, now, { confirmable: false, expectResponse: false });
-      done("sent");
+    const handle = this.#messages.request(SERVER, outer, handler, now);
+    if (handle instanceof Refusal) {
+      this.#counters.add(`request failed: ${handle.reason}`);
+      finish("unanswered");
     }
-    return partialIv;
   }
 }
+
+function outcomeOf({ code }: CoapMessage): Outcome {
+  const answerClass = codeClass(code);
+  return answerClass === 2 ? "accepted" : answerClass === 4 ? "rejected" : "unanswered";
+}
+
+/** For what nobody answers. */
+const NOBODY: RequestHandler = { onResponse: () => "done", onFailure: () => {} };

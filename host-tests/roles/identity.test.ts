@@ -3,7 +3,7 @@ import { Refusal } from "../../firmware/bytes/refusal.js";
 import { SequenceNumbers, StoredReserve } from "../../firmware/oscore/sequence.js";
 import { type Identity, loadIdentity, saveIdentity } from "../../firmware/roles/identity.js";
 import { provision } from "../../firmware/roles/provisioning.js";
-import { SEQUENCE_KEY } from "../../firmware/roles/server-link.js";
+import { STATE_KEY } from "../../firmware/roles/server-link.js";
 import { MemoryStore } from "../../hal/host/storage.js";
 
 const bytes = (length: number, value: number) => new Uint8Array(length).fill(value);
@@ -84,7 +84,7 @@ describe("identity", () => {
 });
 
 describe("provisioning", () => {
-  const next = (store: MemoryStore) => new SequenceNumbers(new StoredReserve(store, SEQUENCE_KEY)).next();
+  const next = (store: MemoryStore) => new SequenceNumbers(new StoredReserve(store, STATE_KEY)).next();
 
   it("starts the numbers of a new context, and never takes them back", () => {
     const store = new MemoryStore();
@@ -98,7 +98,7 @@ describe("provisioning", () => {
   it("does not invent numbers for a context that has lost them", () => {
     const store = new MemoryStore();
     provision(store, node);
-    store.delete(SEQUENCE_KEY);
+    store.delete(STATE_KEY);
     provision(store, node);
     const lost = next(store);
     assert.ok(lost instanceof Refusal && lost.reason === "sequence-lost");
