@@ -60,6 +60,11 @@ export type ClientVerdict =
 const MAX_AGAIN = 4;
 const NO_BYTES = new Uint8Array(0);
 
+/** The unprotected errors that a server answers which has another context for our ID, or none (RFC 8613 §8.2). */
+function isDoubt(code: number): boolean {
+  return code === Code.UNAUTHORIZED || code === Code.BAD_REQUEST;
+}
+
 /** A context that App. B.2 made, until the server has proven that it has it too. */
 interface Candidate {
   readonly context: SecurityContext;
@@ -83,7 +88,7 @@ export class OscoreClient {
   #generation = 0;
   /** An Echo value for the next request (RFC 9175 §2.3). */
   #echo: Uint8Array | undefined;
-  /** Somebody, perhaps the server, said without protection that it does not find the context. */
+  /** Somebody, perhaps the server, said without protection that it does not know the context, or has another. */
   #doubted = false;
   /** Naming the ID Context in requests helps a server that has several contexts for our ID (§5.1). */
   #naming = false;
@@ -153,7 +158,7 @@ export class OscoreClient {
     if (this.#candidate === undefined) {
       const number = this.#numbers.next();
       if (!(number instanceof Refusal)) {
-        const kidContext = this.#sendKidContext || this.#naming ? this.#context.idContext : undefined;
+        const kidContext = this.#sendKidContext || this.#naming ? this.#kidContext() : undefined;
         const { message: outer, exchange } = protectRequest(this.#context, request, number, { kidContext });
         return { outer, exchange };
       }
@@ -213,6 +218,14 @@ export class OscoreClient {
     this.#doubted = true;
   }
 
+  /** The ID Context as a kid context: wrapped if it is one of App. B.2's, so that a server that lost it can begin again. */
+  #kidContext(): Uint8Array | undefined {
+    const { idContext } = this.#context;
+    return idContext === undefined || this.#state.idContext === undefined
+      ? idContext
+      : wrapIdContext(idContext);
+  }
+
   /** A first context of a random R1, for request #1. */
   #beginRederivation(): void {
     const context = this.#derive(this.#crypto.random(RANDOM_LENGTH));
@@ -268,8 +281,7 @@ export class ClientExchange {
     if (this.#over) return new OscoreRefusal("oscore-response", "the request is over");
     const response = unprotectResponse(exchange, outer);
     if (response instanceof Refusal) {
-      if (response.reason === "oscore-unprotected" && outer.code === Code.UNAUTHORIZED)
-        this.#client.doubted();
+      if (response.reason === "oscore-unprotected" && isDoubt(outer.code)) this.#client.doubted();
       if (response.reason === "oscore-decrypt" && this.#again < MAX_AGAIN) {
         if (this.#client.takesRederivation(exchange, outer)) return this.#sendAgain();
       }

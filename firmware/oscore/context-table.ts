@@ -4,15 +4,19 @@ import { toHex } from "../bytes/hex.js";
 import { type ContextParameters, deriveContext, type SecurityContext } from "./context.js";
 import type { ReplayWindow } from "./replay.js";
 import { type NumberReserve, SequenceNumbers, type SequenceRefusal } from "./sequence.js";
-import type { ServerContext } from "./store.js";
+import type { Change, ServerContext } from "./store.js";
 import { isKidContextOf } from "./unprotect.js";
 
 /** What a store is told about a context besides its parameters. */
 export interface ContextPolicy {
   /** Numbers that the replay window tells apart, default 32. */
   readonly windowSize?: number | undefined;
-  /** ms of the server's clock, default never. */
-  readonly expires?: number | undefined;
+  /** ms of the server's clock: when the context ends for good. Default never. */
+  readonly ends?: number | undefined;
+  /** ms that one set of keys may be used, before App. B.2 has to make others. Default without limit. */
+  readonly lifetime?: number | undefined;
+  /** ms of the server's clock: when these keys began to be used. Default 0. */
+  readonly since?: number | undefined;
   /** App. B.2, default false. */
   readonly rederivable?: boolean | undefined;
   /** Sender Sequence Numbers that are reserved at a time, default 64. */
@@ -24,7 +28,9 @@ const DEFAULT_WINDOW = 32;
 /** A context in memory, with its keys derived when they are first asked for. */
 export class TableContext implements ServerContext {
   readonly windowSize: number;
-  expires: number;
+  readonly ends: number;
+  readonly lifetime: number;
+  since: number;
   readonly rederivable: boolean;
   parameters: ContextParameters;
   window: ReplayWindow | undefined;
@@ -44,11 +50,17 @@ export class TableContext implements ServerContext {
     this.#crypto = crypto;
     this.parameters = parameters;
     this.windowSize = policy.windowSize ?? DEFAULT_WINDOW;
-    this.expires = policy.expires ?? Number.POSITIVE_INFINITY;
+    this.ends = policy.ends ?? Number.POSITIVE_INFINITY;
+    this.lifetime = policy.lifetime ?? Number.POSITIVE_INFINITY;
+    this.since = policy.since ?? 0;
     this.rederivable = policy.rederivable ?? false;
     this.window = window;
     this.#block = policy.block;
     this.#numbers = new SequenceNumbers(reserve, policy.block);
+  }
+
+  get expires(): number {
+    return Math.min(this.ends, this.since + this.lifetime);
   }
 
   get security(): SecurityContext {
@@ -61,14 +73,10 @@ export class TableContext implements ServerContext {
   }
 
   /** Goes over to the context of another ID Context, whose numbers come from `reserve`. */
-  replace(
-    idContext: Uint8Array,
-    security: SecurityContext,
-    reserve: NumberReserve,
-    window: ReplayWindow,
-  ): void {
-    this.parameters = { ...this.parameters, idContext };
-    this.#security = security;
+  replace(change: Change & { kind: "replace" }, reserve: NumberReserve, window: ReplayWindow): void {
+    this.parameters = { ...this.parameters, idContext: change.idContext };
+    this.since = change.now;
+    this.#security = change.security;
     this.#numbers = new SequenceNumbers(reserve, this.#block);
     this.window = window;
   }

@@ -21,18 +21,29 @@ export interface KeyValueStoreOptions {
 class KeyedContext extends TableContext {
   readonly number: number;
   readonly state: StoredState;
+  readonly provisioned: ContextParameters;
+  policy: ContextPolicy;
 
   constructor(
     crypto: Crypto,
-    parameters: ContextParameters,
+    provisioned: ContextParameters,
     policy: ContextPolicy,
     number: number,
     state: StoredState,
     window: ReplayWindow | undefined,
   ) {
-    super(crypto, parameters, policy, state, window);
+    const { idContext } = state;
+    super(
+      crypto,
+      idContext === undefined ? provisioned : { ...provisioned, idContext },
+      policy,
+      state,
+      window,
+    );
     this.number = number;
     this.state = state;
+    this.provisioned = provisioned;
+    this.policy = policy;
   }
 }
 
@@ -83,12 +94,12 @@ export class KeyValueContextStore implements ContextStore<TableContext> {
     if (error !== undefined) throw error;
     const number = this.#next;
     const state = this.#state(number, policy);
+    // The state first: a context without it would count as one that lost its numbers.
+    state.initialize();
     const window = new ReplayWindow(policy.windowSize);
     const context = new KeyedContext(this.#crypto, parameters, policy, number, state, window);
     this.#table.add(context);
     this.#next++;
-    // The state first: a context without it would count as one that lost its numbers.
-    state.initialize();
     this.#store.set(this.#key("c", number), encodeConstants(parameters, policy));
     return context;
   }
@@ -111,7 +122,12 @@ export class KeyValueContextStore implements ContextStore<TableContext> {
       const window = new ReplayWindow(context.windowSize);
       window.accept(partialIv);
       context.state.replace(change.idContext, 0, window);
-      context.replace(change.idContext, change.security, context.state, window);
+      context.replace(change, context.state, window);
+      if (context.lifetime !== Number.POSITIVE_INFINITY) {
+        // A write of its own: without it the new keys would only seem to be as old as the first ones.
+        context.policy = { ...context.policy, since: change.now };
+        this.#store.set(this.#key("c", context.number), encodeConstants(context.provisioned, context.policy));
+      }
       return true;
     }
     let { window } = context;
@@ -129,10 +145,8 @@ export class KeyValueContextStore implements ContextStore<TableContext> {
 
   #load(parameters: ContextParameters, policy: ContextPolicy, number: number): void {
     const state = this.#state(number, policy);
-    const { idContext } = state;
-    const current = idContext === undefined ? parameters : { ...parameters, idContext };
     const window = this.#durableWindows ? state.window : undefined;
-    this.#table.add(new KeyedContext(this.#crypto, current, policy, number, state, window));
+    this.#table.add(new KeyedContext(this.#crypto, parameters, policy, number, state, window));
   }
 
   #state(number: number, policy: ContextPolicy): StoredState {
@@ -153,9 +167,11 @@ const ID_CONTEXT = 4;
 const ALGORITHM = 5;
 const HKDF = 6;
 const WINDOW = 7;
-const EXPIRES = 8;
+const ENDS = 8;
 const REDERIVABLE = 9;
 const BLOCK = 10;
+const LIFETIME = 11;
+const SINCE = 12;
 
 function encodeConstants(parameters: ContextParameters, policy: ContextPolicy): Uint8Array {
   const fields: [number, CborValue | undefined][] = [
@@ -167,13 +183,20 @@ function encodeConstants(parameters: ContextParameters, policy: ContextPolicy): 
     [ALGORITHM, parameters.algorithm],
     [HKDF, parameters.hkdf],
     [WINDOW, policy.windowSize],
-    [EXPIRES, policy.expires === Number.POSITIVE_INFINITY ? undefined : policy.expires],
+    [ENDS, finite(policy.ends)],
+    [LIFETIME, finite(policy.lifetime)],
+    [SINCE, policy.since],
     [REDERIVABLE, policy.rederivable],
     [BLOCK, policy.block],
   ];
   const map = new Map<number, CborValue>();
   for (const [key, value] of fields) if (value !== undefined) map.set(key, value);
   return encodeCbor(map);
+}
+
+/** Infinity is the default, and left out. */
+function finite(value: number | undefined): number | undefined {
+  return value === Number.POSITIVE_INFINITY ? undefined : value;
 }
 
 function decodeConstants(
@@ -210,7 +233,9 @@ function decodeConstants(
   }
   const policy: ContextPolicy = {
     windowSize,
-    expires: numberAt(EXPIRES),
+    ends: numberAt(ENDS),
+    lifetime: numberAt(LIFETIME),
+    since: numberAt(SINCE),
     rederivable: map.get(REDERIVABLE) === true,
     block,
   };

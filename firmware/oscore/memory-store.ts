@@ -50,7 +50,7 @@ export class MemoryContextStore implements ContextStore<TableContext> {
       return true;
     }
     window.accept(partialIv);
-    context.replace(change.idContext, change.security, new MemoryReserve(), window);
+    context.replace(change, new MemoryReserve(), window);
     return true;
   }
 }

@@ -10,8 +10,10 @@ export interface ServerContext {
   readonly security: SecurityContext;
   /** The replay window; `undefined` when it was lost and only a fresh request can start it anew (App. B.1.2). */
   readonly window: { check(partialIv: number): boolean } | undefined;
-  /** ms of the clock that the verifier is given: from then on the context is as good as forgotten. Infinity: never. */
+  /** ms of the clock that the verifier is given: from then on only App. B.2 leads on. Infinity: never. */
   readonly expires: number;
+  /** ms: from then on nothing does. Infinity: never. */
+  readonly ends: number;
   /** Whether the two ends may agree on a new context by App. B.2. */
   readonly rederivable: boolean;
   /** One of our own Sender Sequence Numbers. */
@@ -31,6 +33,8 @@ export type Change<Context extends ServerContext = ServerContext> =
       readonly partialIv: number;
       readonly idContext: Uint8Array;
       readonly security: SecurityContext;
+      /** ms: when the new context begins */
+      readonly now: number;
     };
 
 /** A value now, or later. Stores that need no waiting give it now, and nothing waits. */

@@ -79,6 +79,7 @@ export class RequestVerifier<Context extends ServerContext = ServerContext> {
     let refusal: OscoreRefusal | undefined;
     let expired: Context | undefined;
     for (const context of store.find(option.kid, option.kidContext)) {
+      if (context.ends <= now) continue;
       if (context.expires <= now) {
         expired = context;
         continue;
@@ -139,9 +140,9 @@ export class RequestVerifier<Context extends ServerContext = ServerContext> {
     if (unwrapped === undefined && expired === undefined) return new OscoreRefusal("oscore-context");
     let refusal: OscoreRefusal | undefined;
     for (const context of store.find(kid, undefined)) {
-      if (!context.rederivable) continue;
+      if (!context.rederivable || context.ends <= now) continue;
       if (unwrapped !== undefined && this.#runs.recognizes(context, unwrapped, now)) {
-        const result = this.#complete(context, outer, option, unwrapped);
+        const result = this.#complete(context, outer, option, unwrapped, now);
         if (!(result instanceof OscoreRefusal)) return result;
         refusal ??= result;
         continue;
@@ -180,6 +181,7 @@ export class RequestVerifier<Context extends ServerContext = ServerContext> {
     outer: CoapMessage,
     option: RequestOption,
     idContext: Uint8Array,
+    now: number,
   ): Verified<Context> | OscoreRefusal {
     const security = this.#derive(context, idContext);
     const request = unprotectRequest(security, outer, option);
@@ -190,7 +192,7 @@ export class RequestVerifier<Context extends ServerContext = ServerContext> {
     return {
       kind: "verified",
       request,
-      change: { kind: "replace", context, partialIv, idContext: idContext.slice(), security },
+      change: { kind: "replace", context, partialIv, idContext: idContext.slice(), security, now },
     };
   }
 

@@ -71,12 +71,38 @@ const COSE_OTHER: ReadonlyMap<number, readonly [keyLength: number, cipher: Ciphe
 /** Keys whose CMAC subkeys are kept. Beacons and key derivations of one network use only a few. */
 const CMAC_KEYS = 16;
 
-class HostCrypto implements Crypto {
-  readonly #cmacs: { key: Uint8Array; cmac: Cmac }[] = [];
+/** Schedules and subkeys of the CMAC keys used last: asking for a code under a known key is then one pass. */
+class CmacCache {
+  readonly #known: { key: Uint8Array; cmac: Cmac }[] = [];
 
+  get(key: Uint8Array): Cmac {
+    const known = this.#known;
+    for (let i = 0; i < known.length; i++) if (sameKey(known[i].key, key)) return known[i].cmac;
+    if (known.length === CMAC_KEYS) known.pop();
+    const cmac = new Cmac(key);
+    known.unshift({ key: key.slice(), cmac });
+    return cmac;
+  }
+}
+
+function sameKey(a: Uint8Array, b: Uint8Array): boolean {
+  let difference = 0;
+  for (let i = 0; i < 16; i++) difference |= a[i] ^ b[i];
+  return difference === 0;
+}
+
+/** @throws RangeError: a key of a wrong length is a mistake of the programmer */
+function checkKey(key: Uint8Array, length: number): void {
+  if (key.length !== length) throw new RangeError(`key of ${key.length} bytes, ${length} needed`);
+}
+
+const cmacs = new CmacCache();
+
+/** The primitives of the HAL on Node, by noble's libraries (DESIGN §4.3). */
+export const hostCrypto: Crypto = {
   ccm(key: Uint8Array, tagLength: 4 | 8 | 16): Aead {
     return new Ccm(key, tagLength);
-  }
+  },
 
   aead(coseAlgorithm: number, key: Uint8Array): Aead | undefined {
     const ccm = COSE_CCM.get(coseAlgorithm);
@@ -88,20 +114,12 @@ class HostCrypto implements Crypto {
     if (other === undefined) return undefined;
     checkKey(key, other[0]);
     return new NobleAead(other[1], key);
-  }
+  },
 
   cmac(key: Uint8Array, message: Uint8Array): Uint8Array {
     checkKey(key, 16);
-    const known = this.#cmacs;
-    let at = 0;
-    while (at < known.length && !sameKey(known[at].key, key)) at++;
-    if (at === known.length) {
-      if (known.length === CMAC_KEYS) known.pop();
-      known.unshift({ key: key.slice(), cmac: new Cmac(key) });
-      at = 0;
-    }
-    return known[at].cmac.mac(message);
-  }
+    return cmacs.get(key).mac(message);
+  },
 
   aesBlock(key: Uint8Array): { encrypt(block: Uint8Array, out: Uint8Array): void } {
     checkKey(key, 16);
@@ -121,7 +139,7 @@ class HostCrypto implements Crypto {
         put(out, 12, s3);
       },
     };
-  }
+  },
 
   hkdfSha256(
     salt: Uint8Array,
@@ -130,7 +148,7 @@ class HostCrypto implements Crypto {
     length: number,
   ): Uint8Array {
     return hkdf(sha256, inputKeyingMaterial, salt, info, length);
-  }
+  },
 
   hkdfSha512(
     salt: Uint8Array,
@@ -139,9 +157,9 @@ class HostCrypto implements Crypto {
     length: number,
   ): Uint8Array {
     return hkdf(sha512, inputKeyingMaterial, salt, info, length);
-  }
+  },
 
-  readonly p256 = {
+  p256: {
     generate(): P256KeyPair {
       const { secretKey } = p256.keygen();
       return { privateKey: secretKey, publicKey: p256.getPublicKey(secretKey, false).subarray(1) };
@@ -155,23 +173,9 @@ class HostCrypto implements Crypto {
       if (!p256.utils.isValidPublicKey(point, false)) return undefined;
       return p256.getSharedSecret(privateKey, point).slice(1);
     },
-  };
+  },
 
   random(length: number): Uint8Array {
     return randomBytes(length);
-  }
-}
-
-function sameKey(a: Uint8Array, b: Uint8Array): boolean {
-  let difference = 0;
-  for (let i = 0; i < 16; i++) difference |= a[i] ^ b[i];
-  return difference === 0;
-}
-
-/** @throws RangeError: a key of a wrong length is a mistake of the programmer */
-function checkKey(key: Uint8Array, length: number): void {
-  if (key.length !== length) throw new RangeError(`key of ${key.length} bytes, ${length} needed`);
-}
-
-/** The primitives of the HAL on Node, by noble's libraries (DESIGN §4.3). */
-export const hostCrypto: Crypto = new HostCrypto();
+  },
+};

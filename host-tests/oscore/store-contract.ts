@@ -52,6 +52,7 @@ export function describeContextStore<Context extends ServerContext>(
         partialIv,
         idContext,
         security: deriveContext(hostCrypto, { ...context.parameters, idContext }),
+        now: 1000,
       });
     const reopen = async (kid: string): Promise<Context> => {
       store = await place.open();
@@ -111,12 +112,14 @@ export function describeContextStore<Context extends ServerContext>(
     });
 
     it("keeps a context's policy", async () => {
-      const context = await add({}, { rederivable: true, expires: 5000 });
+      const context = await add({}, { rederivable: true, ends: 5000, lifetime: 300, since: 100 });
       assert.equal(context.rederivable, true);
-      assert.equal(context.expires, 5000);
+      assert.equal(context.expires, 400);
+      assert.equal(context.ends, 5000);
       const plain = await add({ recipientId: hex("05") });
       assert.equal(plain.rederivable, false);
       assert.equal(plain.expires, Number.POSITIVE_INFINITY);
+      assert.equal(plain.ends, Number.POSITIVE_INFINITY);
     });
 
     it("takes each number once, each context for itself", async () => {
@@ -211,13 +214,15 @@ export function describeContextStore<Context extends ServerContext>(
     });
 
     it("still knows after a restart which context took over (App. B.2)", async () => {
-      const context = await add({}, { rederivable: true, windowSize: 8 });
+      const context = await add({}, { rederivable: true, windowSize: 8, lifetime: 500 });
+      assert.equal(context.expires, 500);
       for (let i = 0; i < 5; i++) context.next();
       await replace(context, hex("c0ffee"), 3);
       const used = context.next();
       const again = await reopen("");
       assert.equal(again.parameters.idContext && toHex(again.parameters.idContext), "c0ffee");
       assert.equal(again.rederivable, true);
+      assert.equal(again.expires, 1500);
       const next = again.next();
       assert.ok(!(next instanceof Refusal) && !(used instanceof Refusal) && next > used);
       if (durable === "numbers and windows") {
