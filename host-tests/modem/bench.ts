@@ -12,6 +12,7 @@ export const SERVER = { host: "192.0.2.1", port: 5683 } as const;
 export class DriverHost {
   readonly clock: VirtualClock;
   readonly driver: SaraR4;
+  readonly #port: ModemPort;
   readonly #armed = { token: 0, at: Number.POSITIVE_INFINITY };
 
   constructor(
@@ -20,12 +21,19 @@ export class DriverHost {
     makeDriver: (write: (bytes: Uint8Array) => void) => SaraR4,
   ) {
     this.clock = clock;
+    this.#port = port;
     this.driver = makeDriver((bytes) => port.serial.write(bytes));
     port.serial.onReadable = () => {
       const bytes = port.serial.read();
       if (bytes !== undefined) this.driver.receive(bytes, clock.now());
       this.arm();
     };
+  }
+
+  /** The host is gone: its driver hears and does nothing more. */
+  halt(): void {
+    this.#armed.token++;
+    this.#port.serial.onReadable = undefined;
   }
 
   arm(): void {
@@ -69,56 +77,72 @@ export function bench(options: BenchOptions = {}) {
     const answer = options.answer === undefined ? datagram : options.answer(datagram);
     if (answer !== undefined) reply(answer);
   });
-  const { modem, port } = simulatedModem({ clock, network, ...options.modem });
+  const { modem, port } = simulatedModem({
+    clock,
+    network,
+    ...options.modem,
+    // The strictest modem there is: whoever works with it works with the others.
+    settings: { strictPause: true, noFlowControl: true, baudMatters: true, ...options.modem?.settings },
+  });
   const { serial, ...lines } = port;
   const present = Object.fromEntries(
     Object.entries(lines).filter(([name]) => !options.without?.includes(name as "vInt")),
   );
-  const host = new DriverHost(
-    clock,
-    port,
-    (write) =>
-      new SaraR4({
-        config: { apn: "iot.example", server: SERVER, ...options.config },
-        write,
-        lines: present,
-        setBaud: (baud) => serial.setBaud(baud),
-        onDatagram: (bytes) => received.push(text(bytes)),
-        onState: (state) => states.push(state),
-        onSent: (outcome) => outcomes.push(outcome),
-        log: (direction, line) => log.push(`${(clock.now() / 1000).toFixed(2)} ${direction} ${line}`),
-      }),
-  );
-  const { driver } = host;
+  const makeHost = () =>
+    new DriverHost(
+      clock,
+      port,
+      (write) =>
+        new SaraR4({
+          config: { apn: "iot.example", server: SERVER, ...options.config },
+          write,
+          lines: present,
+          setBaud: (baud) => serial.setBaud(baud),
+          onDatagram: (bytes) => received.push(text(bytes)),
+          onState: (state) => states.push(state),
+          onSent: (outcome) => outcomes.push(outcome),
+          log: (direction, line) => log.push(`${(clock.now() / 1000).toFixed(2)} ${direction} ${line}`),
+        }),
+    );
+  let host = makeHost();
   return {
     clock,
     internet,
     network,
     modem,
-    driver,
+    get driver(): SaraR4 {
+      return host.driver;
+    },
+    /** The host forgets everything and starts anew; the modem stays as it is. */
+    restartHost(): void {
+      host.halt();
+      host = makeHost();
+      host.driver.start(clock.now());
+      host.arm();
+    },
     arrived,
     received,
     outcomes,
     states,
     log,
     start(): void {
-      driver.start(clock.now());
+      host.driver.start(clock.now());
       host.arm();
     },
     stop(): void {
-      driver.stop(clock.now());
+      host.driver.stop(clock.now());
       host.arm();
     },
     /** Lets virtual time pass, or until `done`. Returns whether `done` came true. */
     run(milliseconds: number, done?: () => boolean): boolean {
-      return clock.run(clock.now() + milliseconds, done);
+      return done?.() === true || clock.run(clock.now() + milliseconds, done);
     },
     /** Runs until the driver is in this state. */
     until(state: string, milliseconds = 600_000): boolean {
-      return driver.state === state || clock.run(clock.now() + milliseconds, () => driver.state === state);
+      return this.run(milliseconds, () => host.driver.state === state);
     },
     send(message: string): boolean {
-      const taken = driver.send(
+      const taken = host.driver.send(
         Uint8Array.from(message, (character) => character.charCodeAt(0)),
         clock.now(),
       );

@@ -61,6 +61,7 @@ export class Cellular {
   #connected = false;
   #connectedSince = 0;
   #activity = 0;
+  readonly #latest = { up: 0, down: 0 };
   #natUntil = new Map<number, number>();
   /** eDRX cycle, 0 for none. */
   pagingCycle = 0;
@@ -242,13 +243,17 @@ export class Cellular {
       use.lostUp++;
       return;
     }
-    const delay = this.#connect() + this.#pathDelay();
+    this.#connect();
+    const arrival = this.#arrival(
+      "up",
+      Math.max(this.#clock.now(), this.#connectedSince + this.#settings.connectDelay),
+    );
     this.#natUntil.set(socket, this.#clock.now() + this.#settings.natTimeout);
     if (this.#random.chance(this.#settings.loss)) {
       use.lostUp++;
       return;
     }
-    this.#clock.at(this.#clock.now() + delay, deliver);
+    this.#clock.at(arrival, deliver);
   }
 
   /** A datagram from the network. `deliver` is called when the modem has it, if it gets it. */
@@ -265,7 +270,7 @@ export class Cellular {
     const paging =
       this.#connected || this.pagingCycle === 0 ? 0 : this.pagingCycle - (now % this.pagingCycle);
     const change = this.#change;
-    this.#clock.at(now + paging + this.#pathDelay(), () => {
+    this.#clock.at(this.#arrival("down", now + paging), () => {
       if (!this.#attached || !this.#coverage || (change !== this.#change && !this.registered)) {
         use.lostDown++;
         return;
@@ -277,23 +282,25 @@ export class Cellular {
     });
   }
 
-  #pathDelay(): number {
+  /** When a datagram that sets out at `departure` has come through: behind those before it, unless it is held back. */
+  #arrival(direction: "up" | "down", departure: number): number {
     const { delay, jitter, reorder, reorderDelay } = this.#settings;
-    const held = this.#random.chance(reorder) ? this.#random.between(0, reorderDelay) : 0;
-    return delay + this.#random.exponential(jitter) + held;
+    const arrival = Math.max(departure + delay + this.#random.exponential(jitter), this.#latest[direction]);
+    if (this.#random.chance(reorder)) return arrival + this.#random.between(0, reorderDelay);
+    this.#latest[direction] = arrival;
+    return arrival;
   }
 
-  /** Makes or keeps the radio connection. Returns how long that takes. */
-  #connect(): number {
+  /** Makes or keeps the radio connection. */
+  #connect(): void {
     const now = this.#clock.now();
     this.#activity = now;
-    if (this.#connected) return 0;
+    if (this.#connected) return;
     this.#connected = true;
     this.#connectedSince = now;
     this.use.sessions++;
     this.#events.onConnected(true);
     this.#watch();
-    return this.#settings.connectDelay;
   }
 
   /** Ends the connection when nothing has used it for a while. */

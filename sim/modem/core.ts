@@ -137,6 +137,7 @@ export class ModemCore {
     this.later(boot, () => {
       this.#enter("on");
       this.terminal.reset();
+      if (this.stored.greeting !== undefined) this.urc(this.stored.greeting);
       this.uartSleep = this.stored.uartSleep;
       this.#psm = this.stored.psm.on && this.settings.psm && this.stored.pin === undefined;
       this.cellular.pagingCycle = this.#pagingCycle();

@@ -26,6 +26,8 @@ export class StoredSettings {
   /** +CPIN: what the SIM asks for. */
   pin: string | undefined = DEFAULT_SETTINGS.pin;
   pinTries = 3;
+  /** +CSGT: what the modem says when it has started. */
+  greeting: string | undefined;
   /** Authentication of a context (+CGAUTH, +UAUTHREQ): only that there is one. */
   authenticated = false;
 

@@ -17,6 +17,9 @@ import { DEFAULT_SETTINGS, type SimulatorSettings } from "./settings.js";
 const POWER_ON_PULSE = 150;
 const POWER_OFF_PULSE = 1500;
 
+/** Longer than this is no pulse to switch on: the modem is off after it, whatever it was before. */
+const LONGEST_ON_PULSE = 3200;
+
 /** Every command that the simulator knows. */
 export const COMMANDS = new Commands(GENERAL, SIM_CARD, NETWORK, POWER, SOCKETS);
 
@@ -164,8 +167,9 @@ export class SaraR4Simulator {
     this.#powerLow = undefined;
     if (low === undefined) return;
     const length = this.#clock.now() - low;
-    // A pulse that has just switched it on does not switch it off as well.
-    if (length >= POWER_OFF_PULSE && this.#core.uptime > length) this.switchOff();
+    // A pulse that has just switched it on does not switch it off as well, unless it goes on and on.
+    const ownStart = this.#core.uptime < length;
+    if (length >= POWER_OFF_PULSE && (!ownStart || length > LONGEST_ON_PULSE)) this.switchOff();
   }
 
   #writeReset(high: boolean): void {

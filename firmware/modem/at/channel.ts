@@ -166,12 +166,12 @@ export class AtChannel {
     if (this.#current !== undefined || this.#output !== undefined) return;
     if (this.#queue.length === 0 || this.#now < this.#quietUntil) return;
     const command = this.#queue.shift()!;
+    this.#writer.begin();
+    command.write(this.#writer);
     this.#current = command;
     this.#answered = false;
     this.#echoed = 0;
     this.#prompted = false;
-    this.#writer.begin();
-    command.write(this.#writer);
     if (this.#options.log !== undefined) {
       let text = "";
       const bytes = this.#writer.view();

@@ -6,6 +6,9 @@ import { type Handler, Later } from "./commands.js";
 /** Speeds that +IPR takes. */
 const SPEEDS = [9600, 19200, 38400, 57600, 115200, 230400, 460800];
 
+/** Numbers of the GPIO pins (AT manual, "GPIO"). */
+const GPIO = [16, 19, 23, 24, 25, 42];
+
 /** A bare line, whatever the form of a query. */
 function identity(value: (modem: ModemCore) => string): Handler {
   return (modem, call, lines) => {
@@ -214,6 +217,13 @@ export const GENERAL: Readonly<Record<string, Handler>> = {
     else modem.volatile.parameters.set("+CSCS", text(call, 0) ?? "IRA");
     return undefined;
   },
+  "+CSGT": (modem, call, lines) => {
+    const { greeting } = modem.stored;
+    if (call.form === "read") lines.push(greeting === undefined ? "+CSGT: ,0" : `+CSGT: "${greeting}",1`);
+    else if (call.form === "set")
+      modem.stored.greeting = integer(call, 0) === 1 ? (text(call, 1) ?? greeting) : undefined;
+    return undefined;
+  },
   "+CTZR": parameter("+CTZR", "0", [0, 3]),
   "+CTZU": parameter("+CTZU", "1", [0, 1]),
   "+CMER": parameter("+CMER", "0,0,0,0,0", [0, 3]),
@@ -232,8 +242,18 @@ export const GENERAL: Readonly<Record<string, Handler>> = {
   "+IPR": speed,
   "+UDCONF": configuration,
   "+UFACTORY": factory,
-  "+UGPIOC": (_modem, call) =>
-    call.form === "set" && integer(call, 0) === undefined ? INCORRECT_PARAMETERS : undefined,
+  "+UGPIOC": (_modem, call, lines) => {
+    // All six pins are pads that nothing is connected to.
+    if (call.form === "read") lines.push("+UGPIOC:", ...GPIO.map((pin) => `${pin},255`));
+    return call.form === "set" && integer(call, 0) === undefined ? INCORRECT_PARAMETERS : undefined;
+  },
+  "+UGPIOR": (_modem, call, lines) => {
+    const pin = integer(call, 0);
+    if (pin === undefined || Number.isNaN(pin)) return INCORRECT_PARAMETERS;
+    lines.push(`+UGPIOR: ${pin},0`);
+    return undefined;
+  },
+  "+UGPIOW": (_modem, call) => (integer(call, 0) === undefined ? INCORRECT_PARAMETERS : undefined),
   "+UGPRF": parameter("+UGPRF", "0", [0, 127]),
   "+ULSTFILE": (_modem, call, lines) => {
     const operation = integer(call, 0) ?? 0;

@@ -200,8 +200,12 @@ const activation: Handler = (modem, call, lines) => {
   const id = integer(call, 1) ?? 1;
   if (state !== 0 && state !== 1) return INCORRECT_PARAMETERS;
   if (!modem.stored.contexts.has(id)) return INCORRECT_PARAMETERS;
-  // The default context of LTE cannot be deactivated while attached.
-  if (state === 0) return id === 1 && modem.cellular.attached ? NOT_ALLOWED : undefined;
+  if (state === 0) {
+    if (id !== 1) return undefined;
+    modem.volatile.contextOff = true;
+    closeAll(modem);
+    return new Later(300);
+  }
   if (!modem.cellular.attached) return new Later(2000, () => NO_NETWORK);
   modem.volatile.contextOff = false;
   return new Later(300);
@@ -330,14 +334,17 @@ export const NETWORK: Readonly<Record<string, Handler>> = {
     return undefined;
   },
   "+CSQ": signalQuality,
+  "+CEMODE": parameter("+CEMODE", "2", [0, 3]),
   "+UAUTHREQ": (modem, call) => {
     if (call.form === "set") modem.stored.authenticated = (integer(call, 1) ?? 0) > 0;
     return undefined;
   },
   "+UBANDMASK": parameter("+UBANDMASK", "0,168761503,1,168761503", [0, 2]),
   "+UCGED": cellEnvironment,
+  "+UCIND": parameter("+UCIND", "0", [0, 4095]),
   "+UMNOPROF": operatorProfile,
   "+URAT": technology,
+  "+USVCDOMAIN": parameter("+USVCDOMAIN", "2", [0, 2]),
   // Not on an R4: its one context comes up with the attach.
   "+UPSD": () => PLAIN_ERROR,
   "+UPSDA": () => PLAIN_ERROR,

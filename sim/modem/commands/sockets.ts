@@ -18,6 +18,9 @@ const LONGEST_HEX = 512;
 /** +USOCTL's last error after each +USOST: "no buffer", without a meaning (seen on R410M). */
 const ERROR_AFTER_SEND = 65;
 
+/** From an asynchronous +USOCO to its URC. */
+const CONNECT_DELAY = 300;
+
 /** From the name to the answer. */
 const DNS_DELAY = 200;
 
@@ -115,9 +118,11 @@ function withData(
   if (!(length >= 1 && length <= longest)) return INCORRECT_PARAMETERS;
   const given = text(call, index);
   if (given === undefined) {
-    return new Prompt("@", length, (bytes) => {
-      if (!modem.volatile.hex) return then(bytes);
-      return INCORRECT_PARAMETERS;
+    if (!modem.volatile.hex) return new Prompt("@", length, then);
+    // Hex mode reaches even the prompt: `length` bytes come as twice as many digits (seen by Zephyr's driver).
+    return new Prompt("@", 2 * length, (digits) => {
+      const bytes = fromHex(toLatin1(digits));
+      return bytes instanceof Refusal ? INCORRECT_PARAMETERS : then(bytes);
     });
   }
   if (!modem.volatile.hex) {
@@ -159,6 +164,7 @@ const connect: Handler = (modem, call) => {
   if (!modem.connectedToNetwork) return new Later(1000, () => NO_NETWORK);
   return resolved(modem, host, (address) => {
     socket.remote = { address, port };
+    if (integer(call, 3) === 1) modem.later(CONNECT_DELAY, () => modem.urc(`+UUSOCO: ${socket.id},0`));
     return undefined;
   });
 };
