@@ -2,13 +2,14 @@ import { type Content, type Exchange, MessageLayer } from "../firmware/coap/mess
 import { Code, OptionNumber } from "../firmware/coap/numbers.js";
 import { getUint } from "../firmware/coap/options.js";
 import { protectResponse } from "../firmware/oscore/protect.js";
+import type { Change } from "../firmware/oscore/store.js";
 import type { Health, Reading } from "../firmware/reading/reading.js";
 import type { Crypto } from "../hal/hal.js";
 import { decodeAnswer, encodeAnswer } from "./answer.js";
 import { type DeviceContext, protectedPart } from "./context.js";
 import type { Device } from "./device.js";
 import type { EventLog, Happening } from "./events.js";
-import { type Admitted, admit, type Denied, plainError, replayed } from "./gatekeeper.js";
+import { type Admitted, type Denied, Gatekeeper, plainError, replayed } from "./gatekeeper.js";
 import { healthEvents, healthText, mergeHealth } from "./health.js";
 import type { Live } from "./live.js";
 import type { Metrics } from "./metrics.js";
@@ -16,7 +17,7 @@ import { type EventRecord, eventJson, type ReadingRecord, readingJson, type Seve
 import { denialEvent, malformedEvent, ObservedCounters } from "./refusals.js";
 import type { Registry } from "./registry.js";
 import { understand } from "./report.js";
-import type { AcceptedRequest, CommitResult, HealthRecord, Store } from "./store/store.js";
+import type { AcceptedRequest, CommitResult, HealthRecord, Store, Takeover } from "./store/store.js";
 
 export interface EndpointOptions {
   readonly registry: Registry;
@@ -37,6 +38,8 @@ export interface EndpointOptions {
 interface Pending {
   readonly device: Device;
   readonly context: DeviceContext;
+  /** The context that this one replaces, should it come to nothing. */
+  readonly former: DeviceContext | undefined;
   readonly request: AcceptedRequest;
   readonly answer: Content;
   /** The exchange it came in, and those that brought copies of it since. */
@@ -61,6 +64,7 @@ const NO_BYTES = new Uint8Array(0);
 export class CloudEndpoint {
   readonly #options: EndpointOptions;
   readonly #layer: MessageLayer;
+  readonly #gatekeeper: Gatekeeper;
   #pending: Pending[] = [];
   /** The newest pending request of each context. */
   readonly #newest = new Map<DeviceContext, Pending>();
@@ -80,6 +84,7 @@ export class CloudEndpoint {
 
   constructor(options: EndpointOptions) {
     this.#options = options;
+    this.#gatekeeper = new Gatekeeper(options.registry, options.crypto);
     this.#layer = new MessageLayer({
       send: (endpoint, bytes) => {
         options.metrics.datagrams.add("out");
@@ -167,10 +172,13 @@ export class CloudEndpoint {
   // ── A request comes in ──────────────────────────────────────────────────────────────────────────────────────────
 
   #request(exchange: Exchange, now: number): void {
-    const admission = admit(this.#options.registry, exchange.request);
+    const admission = this.#gatekeeper.admit(exchange.request, now);
     if (admission.kind === "denied") this.#deny(exchange, admission, now);
     else if (admission.kind === "again") this.#again(exchange, admission.context, now);
-    else if (this.#pending.length < MAXIMUM_PENDING) this.#accept(exchange, admission);
+    else if (admission.kind === "challenged") {
+      this.#options.metrics.requests.add("challenged");
+      this.#layer.respond(exchange, admission.answer, now);
+    } else if (this.#pending.length < MAXIMUM_PENDING) this.#accept(exchange, admission);
     else {
       this.#options.metrics.requests.add("overload");
       this.#layer.respond(exchange, plainError(Code.SERVICE_UNAVAILABLE, TRY_AGAIN), now);
@@ -189,13 +197,13 @@ export class CloudEndpoint {
     else this.#layer.respond(exchange, answer, now);
   }
 
-  #accept(exchange: Exchange, { device, context, unprotected }: Admitted): void {
-    const { message, exchange: protection, partialIv } = unprotected;
+  #accept(exchange: Exchange, { device, request, change }: Admitted): void {
     const { metrics, wallTime } = this.#options;
+    const { message, partialIv } = request;
     const received = wallTime();
     const { content, report, refusal } = understand(message, partialIv);
     if (refusal !== undefined) metrics.drop("report", refusal);
-    const answer = protectResponse(protection, {
+    const answer = protectResponse(request.exchange, {
       type: 0,
       messageId: 0,
       token: NO_BYTES,
@@ -205,26 +213,28 @@ export class CloudEndpoint {
     // RFC 7967: bit 1 (value 2) says that a success needs no answer.
     const silent = ((getUint(message, OptionNumber.NO_RESPONSE) ?? 0) & 2) !== 0 && content.code < 0x80;
     const gateway = device.record.kind === "gateway" ? undefined : this.#gateways.get(exchange.endpoint);
-    const readings =
-      report?.kind === "readings"
-        ? this.#readings(report.readings, device, partialIv, received, gateway)
-        : [];
+    const { context, takeover } = this.#contextFor(change);
     const pending: Pending = {
       device,
       context,
+      former: takeover === undefined ? undefined : change.context,
       answer,
       exchanges: [exchange],
       silent,
       gateway: gateway?.record.id,
       request: {
-        context: context.id,
+        context,
+        takeover,
         partialIv,
         received,
-        replay: context.accept(partialIv, {
+        replay: context.accept(change, {
           request: protectedPart(exchange.request),
           answer: encodeAnswer(silent ? undefined : answer),
         }),
-        readings,
+        readings:
+          report?.kind === "readings"
+            ? this.#readings(report.readings, device, partialIv, received, gateway)
+            : [],
         sealed: undefined,
       },
     };
@@ -232,6 +242,24 @@ export class CloudEndpoint {
     this.#pending.push(pending);
     this.#newest.set(context, pending);
     this.#commitAt = Math.min(this.#commitAt, this.#now);
+  }
+
+  /** The context that a request counts under: the one it came with, or the one that it puts into its place. */
+  #contextFor(change: Change<DeviceContext>): { context: DeviceContext; takeover: Takeover | undefined } {
+    if (change.kind !== "replace") return { context: change.context, takeover: undefined };
+    const { registry } = this.#options;
+    const context = change.context.successor(change);
+    const takeover = registry.takeover(change.context, context);
+    registry.replace(context.device, context);
+    const { name } = context.device.record;
+    this.#happened({
+      kind: "system",
+      severity: "info",
+      reason: "keys-renewed",
+      detail: `${name} had lost its place, and has agreed on new keys with the server`,
+      node: name,
+    });
+    return { context, takeover };
   }
 
   #readings(
@@ -359,8 +387,9 @@ export class CloudEndpoint {
     const { metrics } = this.#options;
     metrics.commits.add("failed");
     this.#trouble = `the store does not take anything: ${error.message}`;
-    for (const { context, exchanges } of pending) {
-      context.restore();
+    for (const { device, context, former, exchanges } of pending) {
+      if (former === undefined) context.restore();
+      else this.#options.registry.replace(device, former);
       for (const exchange of exchanges) {
         this.#layer.respond(exchange, plainError(Code.SERVICE_UNAVAILABLE, TRY_AGAIN), this.#now);
       }

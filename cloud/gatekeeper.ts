@@ -4,21 +4,37 @@ import type { Content } from "../firmware/coap/message-layer.js";
 import { Code, OptionNumber } from "../firmware/coap/numbers.js";
 import { badCriticalOption, uintOption } from "../firmware/coap/options.js";
 import { OscoreRefusal } from "../firmware/oscore/refusal.js";
-import { requestOptionOf, type UnprotectedRequest, unprotectRequest } from "../firmware/oscore/unprotect.js";
+import type { Change } from "../firmware/oscore/store.js";
+import {
+  type RequestOption,
+  requestOptionOf,
+  type UnprotectedRequest,
+  unprotectRequest,
+} from "../firmware/oscore/unprotect.js";
+import { RequestVerifier } from "../firmware/oscore/verifier.js";
+import type { Crypto } from "../hal/hal.js";
 import type { DeviceContext } from "./context.js";
 import type { Device } from "./device.js";
 import type { Layer } from "./metrics.js";
 import type { Registry } from "./registry.js";
 
 /** What a request turned out to be. Nothing was changed yet. */
-export type Admission = Admitted | Again | Denied;
+export type Admission = Admitted | Again | Challenged | Denied;
 
 /** Authentic and not seen before. */
 export interface Admitted {
   readonly kind: "new";
   readonly device: Device;
-  readonly context: DeviceContext;
-  readonly unprotected: UnprotectedRequest;
+  readonly request: UnprotectedRequest;
+  readonly change: Change<DeviceContext>;
+}
+
+/** Authentic, but one of both sides has lost something: the node is to come again as the answer says (RFC 8613 App. B). */
+export interface Challenged {
+  readonly kind: "challenged";
+  readonly device: Device;
+  /** Protected. */
+  readonly answer: Content;
 }
 
 /** The newest accepted request once more: a second gateway heard it too, or its answer got lost. */
@@ -57,26 +73,55 @@ export function plainError(code: number, maxAge = 0): Content {
 }
 
 /** Checks who a request is from, that it was not changed, and that it is new (RFC 8613 §8.2). */
-export function admit(registry: Registry, request: CoapMessage): Admission {
-  const option = requestOptionOf(request);
-  if (option === undefined) return deny("oscore", "oscore-unprotected", plainError(Code.UNAUTHORIZED));
-  if (option instanceof Refusal) return denyOscore(option);
-  if (badCriticalOption(request, (number) => OUTER_OPTIONS.has(number)) !== undefined) {
-    return deny("coap", "coap-critical-option", plainError(Code.BAD_OPTION));
-  }
-  const device = registry.find(option.kid, option.kidContext);
-  const context = device?.context;
-  if (device === undefined || context === undefined) return denyOscore(new OscoreRefusal("oscore-context"));
-  if (context.isLatest(request)) return { kind: "again", context };
+export class Gatekeeper {
+  readonly #registry: Registry;
+  readonly #verifier: RequestVerifier<DeviceContext>;
 
-  // Decrypted before the window is asked, though the RFC checks first: a forged number must not look like a replay in
-  // the feed. It costs what any forged message with a fresh number costs.
-  const unprotected = unprotectRequest(registry.security(context), request, option);
-  if (unprotected instanceof Refusal) return { ...denyOscore(unprotected), device };
-  const { partialIv } = unprotected;
-  const verdict = context.check(partialIv);
-  if (verdict === "new") return { kind: "new", device, context, unprotected };
-  return replayed(device, partialIv, verdict);
+  constructor(registry: Registry, crypto: Crypto) {
+    this.#registry = registry;
+    this.#verifier = new RequestVerifier({ crypto });
+  }
+
+  /** @param now ms, of a clock that does not go back */
+  admit(request: CoapMessage, now: number): Admission {
+    const option = requestOptionOf(request);
+    if (option === undefined) return deny("oscore", "oscore-unprotected", plainError(Code.UNAUTHORIZED));
+    if (option instanceof Refusal) return denyOscore(option);
+    if (badCriticalOption(request, (number) => OUTER_OPTIONS.has(number)) !== undefined) {
+      return deny("coap", "coap-critical-option", plainError(Code.BAD_OPTION));
+    }
+    const contexts = this.#registry.find(option.kid, option.kidContext);
+    for (const context of contexts) if (context.isLatest(request)) return { kind: "again", context };
+
+    const result = this.#verifier.verify(this.#registry, request, now, option);
+    if (result instanceof Refusal) return this.#refused(request, result, option, contexts);
+    if (result.kind === "challenged") {
+      return { kind: "challenged", device: result.context.device, answer: result.answer };
+    }
+    const { request: opened, change } = result;
+    return { kind: "new", device: change.context.device, request: opened, change };
+  }
+
+  /**
+   * The verifier asks the replay window first, as RFC 8613 §8.2 does. For the feed it matters whether an old number
+   * came with a true message or with a forged one.
+   */
+  #refused(
+    request: CoapMessage,
+    refusal: OscoreRefusal,
+    option: RequestOption,
+    contexts: readonly DeviceContext[],
+  ): Denied {
+    const device = contexts.length === 1 ? contexts[0].device : undefined;
+    if (refusal.reason !== "oscore-replay") return { ...denyOscore(refusal), ...(device && { device }) };
+    for (const context of contexts) {
+      const opened = unprotectRequest(context.security, request, option);
+      if (opened instanceof Refusal) continue;
+      const verdict = context.verdict(opened.partialIv) === "reordered" ? "reordered" : "replay";
+      return replayed(context.device, opened.partialIv, verdict);
+    }
+    return { ...denyOscore(new OscoreRefusal("oscore-decrypt")), ...(device && { device }) };
+  }
 }
 
 export function replayed(device: Device, partialIv: number, verdict: "replay" | "reordered"): Denied {

@@ -1,16 +1,19 @@
-import { ContextParameterError, deriveContext, type SecurityContext } from "../firmware/oscore/context.js";
+import { ContextParameterError, type ContextParameters, deriveContext } from "../firmware/oscore/context.js";
+import { ContextTable } from "../firmware/oscore/context-table.js";
 import type { Crypto } from "../hal/hal.js";
-import { DeviceContext } from "./context.js";
+import { DeviceContext, FRESH } from "./context.js";
 import { Device } from "./device.js";
 import { RegistryError, StartupError } from "./errors.js";
 import { type Heard, parseHealth } from "./health.js";
 import { NODE_KINDS, type NodeInfo, type NodeKind } from "./model.js";
 import {
   type ContextDraft,
+  type ContextRecord,
   ContextTaken,
   type NodeRecord,
   type Snapshot,
   type Store,
+  type Takeover,
 } from "./store/store.js";
 import type { ContextKeys, Vault } from "./vault.js";
 
@@ -54,15 +57,14 @@ export class Registry {
   readonly #wallTime: () => number;
   readonly #byId = new Map<number, Device>();
   readonly #byName = new Map<string, Device>();
-  /** By the node's Sender ID, then by its ID Context. */
-  readonly #byContext = new Map<string, Map<string, Device>>();
+  readonly #contexts = new ContextTable<DeviceContext>();
   /** Names of removed devices by their numbers: their readings stay. */
   readonly #former = new Map<number, string>();
   readonly #nameOf = (id: number): string | undefined =>
     this.#byId.get(id)?.record.name ?? this.#former.get(id);
 
   /** Called before a change is written: whatever is still to be committed has to be. */
-  settle: () => void = () => {};
+  settle: () => void | Promise<void> = () => {};
   onChanged: (device: Device, how: "added" | "changed" | "removed") => void = () => {};
 
   constructor(store: Store, vault: Vault, crypto: Crypto, wallTime: () => number) {
@@ -78,13 +80,7 @@ export class Registry {
     for (const record of snapshot.nodes) this.#keep(new Device(record));
     for (const record of snapshot.contexts) {
       const device = this.#byId.get(record.node);
-      const keys = this.#vault.open(record.keys);
-      if (keys === undefined) {
-        throw new StartupError(
-          "the key of the store does not open the nodes' keys in it: bring back the right one",
-        );
-      }
-      if (device !== undefined) this.#attach(device, new DeviceContext(record), keys);
+      if (device !== undefined) this.replace(device, this.#open(device, record));
     }
     for (const reading of snapshot.newest) {
       const device = this.#byId.get(reading.node);
@@ -106,38 +102,39 @@ export class Registry {
     this.#byName.set(device.record.name, device);
   }
 
-  #attach(device: Device, context: DeviceContext, keys: ContextKeys): void {
-    this.#detach(device);
-    device.context = context;
-    context.lookup = [text(keys.nodeId), contextText(keys.idContext)];
-    const [id, idContext] = context.lookup;
-    let devices = this.#byContext.get(id);
-    if (devices === undefined) {
-      devices = new Map();
-      this.#byContext.set(id, devices);
+  /** @throws StartupError when the vault's key is not the one that the store was written with */
+  #open(device: Device, record: ContextRecord): DeviceContext {
+    const keys = this.#vault.open(record.keys);
+    if (keys === undefined) {
+      throw new StartupError(
+        "the key of the store does not open the nodes' keys in it: bring back the right one",
+      );
     }
-    devices.set(idContext, device);
+    return new DeviceContext(record.id, device, {
+      crypto: this.#crypto,
+      parameters: parametersOf(keys),
+      replay: record,
+      replayWindow: record.replayWindow,
+      reserve: (context, count) => this.#store.reserve(context, count),
+    });
   }
 
-  #detach(device: Device): void {
-    if (device.context === undefined) return;
-    const [id, idContext] = device.context.lookup;
-    const devices = this.#byContext.get(id);
-    devices?.delete(idContext);
-    if (devices?.size === 0) this.#byContext.delete(id);
-    device.context = undefined;
+  /** Puts another context into the place of a device's, in memory only. */
+  replace(device: Device, context: DeviceContext | undefined): void {
+    if (device.context !== undefined) this.#contexts.remove(device.context);
+    device.context = context;
+    if (context !== undefined) this.#contexts.add(context);
   }
 
-  /**
-   * Whose request this is (RFC 8613 §8.2 step 2). A request without kid context finds the only node with that ID,
-   * whatever its ID Context: naming it is the sender's choice (§5.1).
-   */
-  find(kid: Uint8Array, kidContext: Uint8Array | undefined): Device | undefined {
-    const devices = this.#byContext.get(text(kid));
-    if (devices === undefined) return undefined;
-    const exact = devices.get(contextText(kidContext));
-    if (exact !== undefined || kidContext !== undefined || devices.size !== 1) return exact;
-    return devices.values().next().value;
+  /** What the store has to be told about a context that is to take over. */
+  takeover(from: DeviceContext, successor: DeviceContext): Takeover {
+    const keys = keysOf(successor.parameters);
+    return { from, fingerprint: this.#vault.fingerprint(keys), keys: this.#vault.seal(keys) };
+  }
+
+  /** As firmware/oscore's ContextStore asks. */
+  find(kid: Uint8Array, kidContext: Uint8Array | undefined): readonly DeviceContext[] {
+    return this.#contexts.find(kid, kidContext);
   }
 
   device(id: number): Device | undefined {
@@ -217,19 +214,19 @@ export class Registry {
         throw new RegistryError(`mesh address ${meshAddress} belongs to "${other.record.name}"`, 409);
       }
     }
-    const keys = this.#keysOf(spec, known);
+    const context = spec.oscore === undefined ? "keep" : this.#draft(spec.oscore);
     const replayWindow = spec.replayWindow ?? known?.context?.replayWindow ?? 1;
-    this.settle();
-    const saved = await this.#save(spec, known, meshAddress, keys && this.#draft(keys, replayWindow));
+    await this.settle();
+    const saved = await this.#save(spec, known, meshAddress, context, replayWindow);
 
     const device = known ?? (await this.#revive(saved.node));
     device.record = saved.node;
     this.#keep(device);
-    if (saved.context !== undefined && keys !== undefined) {
-      // What is in memory is never older than what is on the disk.
-      if (device.context?.id === saved.context.id) device.context.replayWindow = replayWindow;
-      else this.#attach(device, new DeviceContext(saved.context), keys);
+    // What is in memory of keys that stay is never older than what is on the disk.
+    if (saved.context?.id !== device.context?.id) {
+      this.replace(device, saved.context && this.#open(device, saved.context));
     }
+    if (device.context !== undefined) device.context.replayWindow = replayWindow;
     this.onChanged(device, known === undefined ? "added" : "changed");
     return { created: known === undefined, node: this.info(device) };
   }
@@ -243,30 +240,23 @@ export class Registry {
     return device;
   }
 
-  #keysOf(spec: NodeSpec, known: Device | undefined): ContextKeys | undefined {
-    if (spec.oscore === undefined) return known?.context && this.keys(known.context);
-    const { masterSecret, masterSalt, nodeId, serverId, idContext, algorithm } = spec.oscore;
+  /** @throws RegistryError */
+  #draft(spec: OscoreSpec): ContextDraft {
     const keys: ContextKeys = {
-      masterSecret,
-      masterSalt: masterSalt ?? new Uint8Array(0),
-      nodeId,
-      serverId,
-      idContext,
-      algorithm: algorithm ?? DEFAULT_ALGORITHM,
+      masterSecret: spec.masterSecret,
+      masterSalt: spec.masterSalt ?? new Uint8Array(0),
+      nodeId: spec.nodeId,
+      serverId: spec.serverId,
+      idContext: spec.idContext,
+      algorithm: spec.algorithm ?? DEFAULT_ALGORITHM,
     };
-    this.#checkKeys(keys);
-    return keys;
-  }
-
-  #checkKeys(keys: ContextKeys): void {
-    const { masterSecret, masterSalt, idContext } = keys;
-    if (masterSecret.length < 16 || masterSecret.length > 64) {
+    if (keys.masterSecret.length < 16 || keys.masterSecret.length > 64) {
       throw new RegistryError("oscore.masterSecret: 16 to 64 bytes");
     }
-    if (masterSalt.length > 64) throw new RegistryError("oscore.masterSalt: at most 64 bytes");
-    if ((idContext?.length ?? 0) > 32) throw new RegistryError("oscore.idContext: at most 32 bytes");
+    if (keys.masterSalt.length > 64) throw new RegistryError("oscore.masterSalt: at most 64 bytes");
+    if ((keys.idContext?.length ?? 0) > 32) throw new RegistryError("oscore.idContext: at most 32 bytes");
     try {
-      this.#derive(keys);
+      deriveContext(this.#crypto, parametersOf(keys));
     } catch (error) {
       if (!(error instanceof ContextParameterError)) throw error;
       // The message names the fields from our side.
@@ -274,36 +264,17 @@ export class Registry {
       const named = field === "senderId" ? "serverId" : field === "recipientId" ? "nodeId" : field;
       throw new RegistryError(`oscore.${named}${message.slice(message.indexOf(":"))}`);
     }
-  }
-
-  #derive({ nodeId, serverId, ...shared }: ContextKeys): SecurityContext {
-    return deriveContext(this.#crypto, { ...shared, senderId: serverId, recipientId: nodeId });
-  }
-
-  /** The keys of a context, derived when the node first speaks. */
-  security(context: DeviceContext): SecurityContext {
-    context.security ??= this.#derive(this.keys(context));
-    return context.security;
-  }
-
-  /** What a context was made from. @throws Error when the store was changed behind our back */
-  keys(context: DeviceContext): ContextKeys {
-    const keys = this.#vault.open(context.sealedKeys);
-    if (keys === undefined) throw new Error(`keys of context ${context.id} cannot be opened`);
-    return keys;
-  }
-
-  #draft(keys: ContextKeys, replayWindow: number): ContextDraft {
     const { nodeId, idContext } = keys;
     const fingerprint = this.#vault.fingerprint(keys);
-    return { fingerprint, nodeId, idContext, keys: this.#vault.seal(keys), replayWindow };
+    return { fingerprint, nodeId, idContext, keys: this.#vault.seal(keys), seen: FRESH.seen! };
   }
 
   async #save(
     spec: NodeSpec,
     known: Device | undefined,
     meshAddress: number | undefined,
-    context: ContextDraft | undefined,
+    context: ContextDraft | "keep",
+    replayWindow: number,
   ) {
     try {
       return await this.#store.saveNode({
@@ -313,6 +284,7 @@ export class Registry {
         place: spec.place ?? known?.record.place,
         now: this.#wallTime(),
         context,
+        replayWindow,
       });
     } catch (error) {
       if (error instanceof ContextTaken) throw new RegistryError(error.message, 409);
@@ -324,9 +296,9 @@ export class Registry {
   async remove(name: string): Promise<boolean> {
     const device = this.#byName.get(name);
     if (device === undefined) return false;
-    this.settle();
+    await this.settle();
     await this.#store.removeNode(device.record.id, this.#wallTime());
-    this.#detach(device);
+    this.replace(device, undefined);
     this.#byId.delete(device.record.id);
     this.#byName.delete(name);
     this.#former.set(device.record.id, name);
@@ -335,15 +307,26 @@ export class Registry {
   }
 }
 
-/** Bytes as a key of a Map. */
-function text(bytes: Uint8Array): string {
-  let key = "";
-  for (let i = 0; i < bytes.length; i++) key += String.fromCharCode(bytes[i]);
-  return key;
+/** The server's side of a node's keys. */
+function parametersOf({ nodeId, serverId, ...shared }: ContextKeys): ContextParameters {
+  return { ...shared, senderId: serverId, recipientId: nodeId };
 }
 
-function contextText(idContext: Uint8Array | undefined): string {
-  return idContext === undefined ? "none" : `=${text(idContext)}`;
+function keysOf({
+  masterSecret,
+  masterSalt,
+  senderId,
+  recipientId,
+  ...shared
+}: ContextParameters): ContextKeys {
+  return {
+    masterSecret,
+    masterSalt: masterSalt ?? new Uint8Array(0),
+    nodeId: recipientId,
+    serverId: senderId,
+    idContext: shared.idContext,
+    algorithm: shared.algorithm ?? DEFAULT_ALGORITHM,
+  };
 }
 
 function checkNode(spec: NodeSpec): void {

@@ -25,16 +25,21 @@ const STEPS: readonly string[] = [
     node INTEGER NOT NULL REFERENCES nodes (id),
     generation INTEGER NOT NULL,
     fingerprint BLOB NOT NULL UNIQUE,
+    -- Of the keys that a person gave; another one where node and server have made new keys out of them.
+    provisioned BLOB NOT NULL,
+    -- As provisioned.
     node_id BLOB NOT NULL,
     id_context BLOB,
     keys BLOB,
     active INTEGER NOT NULL,
     replay_window INTEGER NOT NULL,
     replay_highest INTEGER NOT NULL DEFAULT -1,
-    replay_seen BLOB NOT NULL DEFAULT x'',
+    -- NULL: not known any more.
+    replay_seen BLOB,
     last_request BLOB,
     last_answer BLOB,
-    sender_sequence INTEGER NOT NULL DEFAULT 0,
+    -- The first of our numbers that was never reserved (RFC 8613 App. B.1.1). NULL: not known any more.
+    sender_sequence INTEGER DEFAULT 0,
     UNIQUE (node, generation)
   ) STRICT;
   CREATE UNIQUE INDEX contexts_in_use ON contexts (node_id, ifnull(hex(id_context), 'none')) WHERE active = 1;

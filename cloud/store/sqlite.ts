@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import Database from "better-sqlite3";
+import { equal } from "../../firmware/bytes/compare.js";
 import { StartupError } from "../errors.js";
 import type { EventRecord, ReadingRecord } from "../model.js";
 import { APPLICATION_ID, migrate, SCHEMA_VERSION } from "./schema.js";
@@ -8,6 +9,7 @@ import {
   type CommitResult,
   type ContextDraft,
   type ContextRecord,
+  type ContextRef,
   ContextTaken,
   type EventQuery,
   type HealthRecord,
@@ -28,7 +30,7 @@ const Header = { length: 100, magic: "SQLite format 3\0", userVersion: 60, appli
 const READING_COLUMNS = `id, node, time, temperature, humidity, battery, received, gateway, hops,
   partial_iv AS partialIv, position`;
 const CONTEXT_COLUMNS = `id, node, keys, replay_window AS replayWindow, replay_highest AS highest, replay_seen AS seen,
-  last_request AS lastRequest, last_answer AS lastAnswer, sender_sequence AS senderSequence`;
+  last_request AS lastRequest, last_answer AS lastAnswer`;
 const NODE_COLUMNS = "id, name, kind, mesh_address AS meshAddress, place, created";
 
 /**
@@ -124,10 +126,14 @@ class SqliteStore implements Store {
   readonly #database: Database.Database;
   readonly #commit: (batch: Batch, outcomes: Outcome[]) => void;
   readonly #saveNode: (draft: NodeDraft) => SavedNode;
+  readonly #reserve: Database.Statement<[{ count: number; id: number }], { first: number | null }>;
 
   constructor(database: Database.Database) {
     this.#database = database;
     this.#commit = this.#prepareCommit();
+    this.#reserve = database.prepare(
+      "UPDATE contexts SET sender_sequence = sender_sequence + @count WHERE id = @id RETURNING sender_sequence - @count AS first",
+    );
     this.#saveNode = database.transaction((draft: NodeDraft) => this.#save(draft));
   }
 
@@ -138,6 +144,11 @@ class SqliteStore implements Store {
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (context, partial_iv, position) DO NOTHING`);
     const updateReplay = database.prepare(`
       UPDATE contexts SET replay_highest = ?, replay_seen = ?, last_request = ?, last_answer = ? WHERE id = ?`);
+    const takeOver = database.prepare(`
+      INSERT INTO contexts (node, generation, fingerprint, provisioned, node_id, id_context, keys, active, replay_window)
+      SELECT node, (SELECT max(generation) + 1 FROM contexts g WHERE g.node = c.node), ?, provisioned, node_id, id_context,
+        ?, 1, replay_window FROM contexts c WHERE id = ?`);
+    const retire = database.prepare("UPDATE contexts SET active = 0, keys = NULL WHERE id = ?");
     const insertSealed = database.prepare(
       "INSERT OR IGNORE INTO sealed (context, partial_iv, received, message) VALUES (?, ?, ?, ?)",
     );
@@ -153,6 +164,12 @@ class SqliteStore implements Store {
       // One context may have several requests in a batch: only its last state is written.
       const states = new Map<number, ReplayRecord>();
       for (const request of batch.requests) {
+        const { context, takeover } = request;
+        if (takeover !== undefined) {
+          retire.run(takeover.from.id);
+          const { lastInsertRowid } = takeOver.run(takeover.fingerprint, takeover.keys, takeover.from.id);
+          context.id = Number(lastInsertRowid);
+        }
         for (const reading of request.readings) {
           const { changes, lastInsertRowid } = insertReading.run(
             reading.node,
@@ -163,22 +180,22 @@ class SqliteStore implements Store {
             reading.received,
             nullable(reading.gateway),
             nullable(reading.hops),
-            request.context,
+            context.id,
             reading.partialIv,
             reading.position,
           );
           reading.id = changes === 0 ? 0 : Number(lastInsertRowid);
         }
         if (request.sealed !== undefined) {
-          insertSealed.run(request.context, request.partialIv, request.received, request.sealed);
+          insertSealed.run(context.id, request.partialIv, request.received, request.sealed);
         }
-        states.set(request.context, request.replay);
+        states.set(context.id, request.replay);
         outcomes.push("stored");
       }
       for (const [context, state] of states) {
         updateReplay.run(
           state.highest,
-          state.seen,
+          nullable(state.seen),
           nullable(state.lastRequest),
           nullable(state.lastAnswer),
           context,
@@ -208,7 +225,10 @@ class SqliteStore implements Store {
     try {
       this.#commit(batch, outcomes);
     } catch (error) {
-      for (const request of batch.requests) for (const reading of request.readings) reading.id = 0;
+      for (const { context, takeover, readings } of batch.requests) {
+        for (const reading of readings) reading.id = 0;
+        if (takeover !== undefined) context.id = 0;
+      }
       result = error as Error;
     }
     done(result);
@@ -270,24 +290,28 @@ class SqliteStore implements Store {
         .prepare<[string], Row<NodeRecord>>(`SELECT ${NODE_COLUMNS} FROM nodes WHERE name = ?`)
         .get(draft.name)!,
     );
+    const { replayWindow } = draft;
     const context =
-      draft.context === undefined ? this.#dropContexts(node.id) : this.#activate(node.id, draft.context);
+      draft.context === "keep"
+        ? this.#keep(node.id, replayWindow)
+        : this.#activate(node.id, draft.context, replayWindow);
     return { node, context, created: known === undefined || known.removed !== null };
   }
 
-  #dropContexts(node: number): undefined {
+  #keep(node: number, replayWindow: number): ContextRecord | undefined {
     this.#database
-      .prepare("UPDATE contexts SET active = 0, keys = NULL WHERE node = ? AND active = 1")
-      .run(node);
+      .prepare("UPDATE contexts SET replay_window = ? WHERE node = ? AND active = 1")
+      .run(replayWindow, node);
+    const row = this.#database
+      .prepare<[number], Row<ContextRecord>>(
+        `SELECT ${CONTEXT_COLUMNS} FROM contexts WHERE node = ? AND active = 1`,
+      )
+      .get(node);
+    return row && fromRow<ContextRecord>(row);
   }
 
-  #activate(node: number, draft: ContextDraft): ContextRecord {
+  #activate(node: number, draft: ContextDraft, replayWindow: number): ContextRecord {
     const database = this.#database;
-    database
-      .prepare(
-        "UPDATE contexts SET active = 0, keys = NULL WHERE node = ? AND active = 1 AND fingerprint <> ?",
-      )
-      .run(node, draft.fingerprint);
     const holder = database
       .prepare<[Uint8Array, Uint8Array | null, number], { name: string }>(
         `SELECT n.name FROM contexts c JOIN nodes n ON n.id = c.node
@@ -295,23 +319,37 @@ class SqliteStore implements Store {
       )
       .get(draft.nodeId, nullable(draft.idContext), node);
     if (holder !== undefined) throw new ContextTaken(holder.name);
+    const current = database
+      .prepare<[number], { provisioned: Buffer }>(
+        "SELECT provisioned FROM contexts WHERE node = ? AND active = 1",
+      )
+      .get(node);
+    // The same keys once more: what was made out of them since stays.
+    if (current !== undefined && equal(current.provisioned, draft.fingerprint)) {
+      return this.#keep(node, replayWindow)!;
+    }
+    this.#dropContexts(node);
     database
       .prepare(
-        `INSERT INTO contexts (node, generation, fingerprint, node_id, id_context, keys, active, replay_window)
+        `INSERT INTO contexts (node, generation, fingerprint, provisioned, node_id, id_context, keys, active,
+           replay_window, replay_seen)
          VALUES (@node, (SELECT ifnull(max(generation), 0) + 1 FROM contexts WHERE node = @node), @fingerprint,
-           @nodeId, @idContext, @keys, 1, @replayWindow)
+           @fingerprint, @nodeId, @idContext, @keys, 1, @replayWindow, @seen)
          ON CONFLICT (fingerprint) DO UPDATE SET node = excluded.node, active = 1, keys = excluded.keys,
-           generation = CASE node WHEN excluded.node THEN generation ELSE excluded.generation END,
-           replay_window = excluded.replay_window`,
+           generation = CASE node WHEN excluded.node THEN generation ELSE excluded.generation END`,
       )
-      .run({ ...draft, node, idContext: nullable(draft.idContext) });
-    return fromRow<ContextRecord>(
-      database
-        .prepare<[Uint8Array], Row<ContextRecord>>(
-          `SELECT ${CONTEXT_COLUMNS} FROM contexts WHERE fingerprint = ?`,
-        )
-        .get(draft.fingerprint)!,
-    );
+      .run({ ...draft, node, replayWindow, idContext: nullable(draft.idContext) });
+    return this.#keep(node, replayWindow)!;
+  }
+
+  #dropContexts(node: number): void {
+    this.#database
+      .prepare("UPDATE contexts SET active = 0, keys = NULL WHERE node = ? AND active = 1")
+      .run(node);
+  }
+
+  reserve(context: ContextRef, count: number): number | undefined {
+    return this.#reserve.get({ count, id: context.id })?.first ?? undefined;
   }
 
   async removeNode(id: number, now: number): Promise<void> {

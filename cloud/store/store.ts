@@ -14,8 +14,8 @@ export interface NodeRecord {
 export interface ReplayRecord {
   /** Highest Partial IV accepted; −1 before the first. */
   readonly highest: number;
-  /** Bit i: `highest - i` was accepted. As wide as the window. */
-  readonly seen: Uint8Array;
+  /** The replay window as firmware/oscore saves it; `undefined` when it is not known any more what was accepted. */
+  readonly seen: Uint8Array | undefined;
   /** The newest accepted request as received (OSCORE option and ciphertext), and the answer that went out for it. */
   readonly lastRequest: Uint8Array | undefined;
   readonly lastAnswer: Uint8Array | undefined;
@@ -28,8 +28,11 @@ export interface ContextRecord extends ReplayRecord {
   /** Sealed by the vault. */
   readonly keys: Uint8Array;
   readonly replayWindow: number;
-  /** The next Sender Sequence Number that was never reserved (RFC 8613 App. B.1.1). */
-  readonly senderSequence: number;
+}
+
+/** A set of keys by its row; 0 for one that the store is about to get. */
+export interface ContextRef {
+  id: number;
 }
 
 /** What registering a device writes. */
@@ -39,7 +42,9 @@ export interface NodeDraft {
   readonly meshAddress: number | undefined;
   readonly place: string | undefined;
   readonly now: number;
-  readonly context: ContextDraft | undefined;
+  /** `"keep"`: the keys it has, or none, with this window. */
+  readonly context: ContextDraft | "keep";
+  readonly replayWindow: number;
 }
 
 export interface ContextDraft {
@@ -47,8 +52,18 @@ export interface ContextDraft {
   readonly fingerprint: Uint8Array;
   readonly nodeId: Uint8Array;
   readonly idContext: Uint8Array | undefined;
+  /** Sealed. */
   readonly keys: Uint8Array;
-  readonly replayWindow: number;
+  /** The replay window that keys begin with which were never used. */
+  readonly seen: Uint8Array;
+}
+
+/** Keys that node and server have made out of others (RFC 8613 App. B.2), which they replace. */
+export interface Takeover {
+  readonly from: ContextRef;
+  readonly fingerprint: Uint8Array;
+  /** Sealed. */
+  readonly keys: Uint8Array;
 }
 
 export interface SavedNode {
@@ -68,7 +83,9 @@ export interface HealthRecord {
 
 /** A request that passed the replay window in memory, and what it brings. */
 export interface AcceptedRequest {
-  readonly context: number;
+  /** Of a takeover: gets its number with the commit. */
+  readonly context: ContextRef;
+  readonly takeover: Takeover | undefined;
   readonly partialIv: number;
   readonly received: number;
   /** The state with this request in it. */
@@ -154,6 +171,11 @@ export interface Store {
   load(): Promise<Snapshot>;
   /** Durable when `done` is called with outcomes; nothing of it happened when it is called with an error. */
   commit(batch: Batch, done: (result: CommitResult) => void): void;
+  /**
+   * Takes `count` of our Sender Sequence Numbers under a set of keys, durably before it returns.
+   * @returns the first; `undefined` when it is not known which were used
+   */
+  reserve(context: ContextRef, count: number): number | undefined;
   saveNode(draft: NodeDraft): Promise<SavedNode>;
   /** Keeps the replay state of its keys, forgets the keys. */
   removeNode(id: number, now: number): Promise<void>;
