@@ -147,6 +147,7 @@ function publicationSet(virtual: boolean): FoundationHandler {
     const retransmit = reader.u8();
     const id = readModelId(reader);
     if (elementAddress === undefined || retransmit === undefined || id === undefined) return undefined;
+    if (virtual && label === undefined) return undefined;
     const address = virtual ? node.models.label(label!).address : plain!;
     const publication: Publication = {
       address,

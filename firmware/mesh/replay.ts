@@ -5,6 +5,11 @@ import { SEQ_MAX } from "./numbers.js";
 
 /** Sources in one stored value. One write covers the neighbours too, which under even traffic need it soon as well. */
 const CHUNK = 32;
+/**
+ * A stored value of one source may be written this often, in milliseconds, one of n sources n times as seldom: about
+ * one byte per second, which a few pages of flash bear for ten years.
+ */
+const WRITE_INTERVAL = 10_000;
 const ENTRY = 9;
 const PREFIX = "mesh.rpl";
 const FREE = 0;
@@ -17,7 +22,8 @@ export type ReplayVerdict = "new" | "replay" | "replay-list-full";
  * Writing every accepted number would wear out the flash, writing now and then would let an old message in after a
  * power cut. So the list stores a *ceiling* per source, some numbers above the last accepted one, before it accepts
  * anything beyond the stored one. After a cut everything up to the ceiling is refused: a peer may lose a few messages
- * (which it repeats, as they were not acknowledged), but no message is ever taken twice. `flush` makes a clean
+ * (which it repeats, as they were not acknowledged), but no message is ever taken twice. How far above follows the
+ * traffic: nothing at all where messages are rare, more where the writes would come too often. `flush` makes a clean
  * restart exact.
  *
  * Segment acknowledgments have a mark of their own. They are sent while a segmented message to the same node may be
@@ -26,7 +32,7 @@ export type ReplayVerdict = "new" | "replay" | "replay-list-full";
  */
 export class ReplayList {
   readonly #storage: KeyValueStore;
-  readonly #block: number;
+  readonly #mostAbove: number;
   // Columns rather than objects: 14 bytes per source, and a search that runs in native code on the chip.
   readonly #sources: Uint16Array;
   readonly #ivIndexes: Uint32Array;
@@ -36,15 +42,18 @@ export class ReplayList {
   readonly #acknowledgments: Int32Array;
   /** What storage refuses up to and including, plus one, under the entry's IV Index. */
   readonly #stored: Uint32Array;
+  /** By chunk: when it was written last, and how far above the numbers its ceilings were put. */
+  readonly #writtenAt: number[] = [];
+  readonly #above: number[] = [];
   #size = 0;
 
   /**
    * @param capacity most sources; further ones are refused (§3.8.8). What is stored already is kept in any case.
-   * @param block numbers by which a ceiling is above the number that needs it
+   * @param mostAbove most numbers by which a ceiling may be above the last accepted one
    */
-  constructor(storage: KeyValueStore, capacity: number, block: number) {
+  constructor(storage: KeyValueStore, capacity: number, mostAbove: number) {
     this.#storage = storage;
-    this.#block = block;
+    this.#mostAbove = mostAbove;
     const chunks: Uint8Array[] = [];
     for (;;) {
       const stored = storage.get(PREFIX + chunks.length);
@@ -82,12 +91,12 @@ export class ReplayList {
    * Remembers a message that {@link check} let pass; durable, as far as replays go, when this returns.
    * @returns false when there is no place for the source: the message must not be taken then
    */
-  accept(src: number, ivIndex: number, seq: number): boolean {
+  accept(src: number, ivIndex: number, seq: number, now: number): boolean {
     const place = this.#take(src, ivIndex);
     if (place < 0) return false;
     if (ivIndex === this.#ivIndexes[place] && seq > this.#seqs[place]) {
       this.#seqs[place] = seq;
-      if (seq >= this.#stored[place]) this.#store(place - (place % CHUNK), this.#block);
+      if (seq >= this.#stored[place]) this.#raise(Math.floor(place / CHUNK), now);
     }
     return true;
   }
@@ -145,6 +154,18 @@ export class ReplayList {
     return -1;
   }
 
+  /** Writes a chunk's ceilings: further up than last time if that was too short a while ago, less far if long ago. */
+  #raise(chunk: number, now: number): void {
+    const from = chunk * CHUNK;
+    const sources = Math.min(CHUNK, this.#size - from);
+    const since = now - (this.#writtenAt[chunk] ?? Number.NEGATIVE_INFINITY);
+    const before = this.#above[chunk] ?? 0;
+    const above = since < WRITE_INTERVAL * sources ? Math.min(2 * before + 1, this.#mostAbove) : before >> 1;
+    this.#above[chunk] = above;
+    this.#writtenAt[chunk] = now;
+    this.#store(from, above);
+  }
+
   #store(from: number, above: number): void {
     const writer = new ByteWriter(CHUNK * ENTRY);
     const end = Math.min(from + CHUNK, this.#sources.length);
@@ -163,7 +184,8 @@ export class ReplayList {
       this.#sources[i] = reader.u16()!;
       this.#ivIndexes[i] = reader.u32()!;
       this.#seqs[i] = reader.uint(3)!;
-      this.#acknowledgments[i] = this.#seqs[i];
+      // Nothing is stored of acknowledgments, and the ceiling would refuse good ones.
+      this.#acknowledgments[i] = -1;
       this.#stored[i] = this.#seqs[i] + 1;
       this.#size++;
     }

@@ -45,6 +45,8 @@ export interface SegmentSenderOptions {
   /** The next SEQ, for the segments after the first. */
   readonly takeSeq: () => number | undefined;
   readonly send: (message: OutgoingMessage, seq: number, transport: Uint8Array) => SendResult;
+  /** A message has failed without a single acknowledgment. */
+  readonly unheard: (now: number) => void;
 }
 
 type Phase = "queued" | "sending" | "waiting";
@@ -186,6 +188,7 @@ export class SegmentSender {
       if (session.phase === "waiting") {
         if (session.roundsLeft > 0) this.#round(session, now);
         else {
+          if (isUnicast(session.message.dst) && session.acknowledged === 0) this.#options.unheard(now);
           this.#end(session, isUnicast(session.message.dst) ? "timed-out" : "sent", now);
           // `done` may have added or ended others, so the list is looked at from its start again.
           i = -1;

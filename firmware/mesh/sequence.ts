@@ -57,6 +57,11 @@ export class SequenceCounter {
     return this.#next++;
   }
 
+  /** Leaves out some numbers. */
+  skip(count: number): void {
+    this.#next = Math.min(this.#next + count, SEQ_MAX + 1);
+  }
+
   /** Starts again at zero under a new IV Index (§3.10.5). The IV Index itself must be in storage before. */
   restart(ivIndex: number): void {
     this.#ivIndex = ivIndex;

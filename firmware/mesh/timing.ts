@@ -41,8 +41,9 @@ export const DEFAULT_TIMING: MeshTiming = {
 export interface MeshLimits {
   /** Sources in the replay protection list; messages of further ones are refused. */
   readonly replayEntries: number;
-  /** Numbers that one write of the replay list or of SEQ covers: more saves flash, less saves numbers after a cut. */
-  readonly replayBlock: number;
+  /** Most numbers of a busy source that are refused after a power cut, to spare the flash (see ReplayList). */
+  readonly replayAbove: number;
+  /** Numbers of our own that one write reserves. */
   readonly seqBlock: number;
   /** PDUs in the network message cache. */
   readonly messageCache: number;
@@ -54,7 +55,7 @@ export interface MeshLimits {
 
 export const DEFAULT_LIMITS: MeshLimits = {
   replayEntries: 64,
-  replayBlock: 32,
+  replayAbove: 32,
   seqBlock: 256,
   messageCache: 128,
   rxSessions: 8,

@@ -1,67 +1,10 @@
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
-import { hex, toHex } from "../../firmware/bytes/hex.js";
+import { toHex } from "../../firmware/bytes/hex.js";
 import { OPCODE_COAP_STATUS } from "../../firmware/mesh/numbers.js";
-import { type MeshConfig, MeshStack } from "../../firmware/mesh/stack.js";
-import type { MeshMessage, MeshSendOutcome } from "../../hal/hal.js";
-import { hostCrypto } from "../../hal/host/crypto.js";
-import { Medium, type MediumOptions, MemoryStore, seeded } from "./medium.js";
-import { APP_KEY, NET_KEY } from "./vectors.js";
-
-interface Node {
-  stack: MeshStack;
-  readonly store: MemoryStore;
-  readonly heard: string[];
-  readonly messages: MeshMessage[];
-}
-
-class Network {
-  readonly medium: Medium;
-  readonly nodes: Node[] = [];
-  readonly random: () => number;
-
-  constructor(seed: number, options: Omit<MediumOptions, "random"> = {}) {
-    this.random = seeded(seed);
-    this.medium = new Medium({ random: this.random, ...options });
-  }
-
-  add(address: number, config: Partial<MeshConfig> = {}): Node {
-    const { index, transmit } = this.medium.reserve();
-    const node = { store: new MemoryStore(), heard: [], messages: [] } as unknown as Node;
-    this.boot(node, index, transmit, address, config);
-    this.nodes.push(node);
-    return node;
-  }
-
-  boot(
-    node: Node,
-    index: number,
-    transmit: ReturnType<Medium["reserve"]>["transmit"],
-    address: number,
-    config: Partial<MeshConfig>,
-  ): void {
-    node.stack = new MeshStack({
-      crypto: hostCrypto,
-      storage: node.store,
-      random: this.random,
-      now: () => this.medium.now,
-      transmit,
-      config: {
-        unicastAddress: address,
-        netKeys: [{ index: 0, key: hex(NET_KEY) }],
-        appKeys: [{ index: 0, key: hex(APP_KEY) }],
-        ivIndex: 1,
-        beacon: false,
-        ...config,
-      },
-    });
-    node.stack.onMessage = (message) => {
-      node.heard.push(toHex(message.parameters));
-      node.messages.push({ ...message, parameters: message.parameters.slice() });
-    };
-    this.medium.attach(index, node.stack);
-  }
-}
+import type { MeshSendOutcome } from "../../hal/hal.js";
+import { seeded } from "./medium.js";
+import { Network } from "./test-network.js";
 
 function bytes(length: number, fill = 0): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => (i + fill) & 0xff);
@@ -124,7 +67,7 @@ describe("mesh delivery between two nodes", () => {
     a.stack.send(2, OPCODE_COAP_STATUS, bytes(3));
     a.stack.send(2, OPCODE_COAP_STATUS, bytes(50));
     a.stack.send(3, OPCODE_COAP_STATUS, bytes(4));
-    network.medium.run(50);
+    network.medium.run(300);
     assert.deepEqual(c.heard, [toHex(bytes(4))]);
     network.medium.run(10_000);
     assert.deepEqual(b.heard, [bytes(100), bytes(3), bytes(50)].map(toHex));
@@ -297,16 +240,14 @@ describe("mesh delivery between two nodes", () => {
             },
           });
           const a = network.add(1, CONFIG);
-          const { index, transmit } = network.medium.reserve();
-          const b = { store: new MemoryStore(), heard: [], messages: [] } as unknown as Node;
-          network.boot(b, index, transmit, 2, {});
+          const b = network.add(2);
           for (let i = 0; i < count; i++) {
             a.stack.send(2, OPCODE_COAP_STATUS, bytes(i % 2 === 0 ? 5 : 25, i));
             network.medium.run(2000);
           }
           assert.equal(b.heard.length, count);
           if (clean) b.stack.flush();
-          network.boot(b, index, transmit, 2, {});
+          b.reboot();
           for (const frame of recorded.splice(0)) b.stack.receive(frame, -60, network.medium.now);
           network.medium.run(20_000);
           assert.equal(b.heard.length, count, "a replay was taken");

@@ -75,6 +75,8 @@ export class Medium {
   readonly #options: MediumOptions;
   readonly #stations: (Station | undefined)[] = [];
   readonly #frames: Frame[] = [];
+  /** Until when each station's bearer is busy: it sends one frame after the other, as the HAL says. */
+  readonly #busyUntil: number[] = [];
   #order = 0;
   /** Frames put on the air, all copies counted. */
   transmissions = 0;
@@ -102,9 +104,11 @@ export class Medium {
 
   #send(from: number, bytes: Uint8Array, count: number, intervalMs: number): void {
     const { reaches, delay } = this.#options;
+    const start = Math.max(this.now, this.#busyUntil[from] ?? 0);
+    this.#busyUntil[from] = start + count * intervalMs;
     for (let copy = 0; copy < count; copy++) {
       this.transmissions++;
-      const at = this.now + copy * intervalMs;
+      const at = start + copy * intervalMs;
       for (let to = 0; to < this.#stations.length; to++) {
         if (to === from || reaches?.(from, to, bytes, at) === false) continue;
         this.#insert({ at: at + (delay?.() ?? 1), order: this.#order++, from, to, bytes });
