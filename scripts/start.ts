@@ -6,6 +6,7 @@ import { StartupError } from "../cloud/errors.js";
 import { decimal, fail, newCommand, wholeNumber } from "./cli.js";
 import { showStatus } from "./start/status.js";
 import { startSystem } from "./start/system.js";
+import { untilEnd } from "./until-end.js";
 
 function port(name: string, otherwise: number): number {
   const text = process.env[name];
@@ -76,18 +77,11 @@ try {
     },
   });
   const endStatus = showStatus(system, process.stdout);
-  let ending = false;
-  const end = async (): Promise<void> => {
-    // A second Ctrl-C while the first is at work changes nothing: it takes well under a second.
-    if (ending) return;
-    ending = true;
+  untilEnd(async () => {
     endStatus();
     await system.stop();
     measured?.end();
-    process.exit(0);
-  };
-  process.on("SIGINT", end);
-  process.on("SIGTERM", end);
+  });
 } catch (error) {
   if (error instanceof StartupError) fail(error.message);
   throw error;
