@@ -61,7 +61,10 @@ export function* register(modem: Context): Routine<boolean> {
   for (;;) {
     // A URC cuts the waiting short; once registered, packet service is a matter of a second or two, without a URC.
     const before = network.registered;
-    yield* modem.wait(before ? ATTACH_POLL : timing.registrationPoll, () => network.registered !== before);
+    // The URC may be lost, so it is not relied on; but the longer nothing comes, the less often it is asked for.
+    const poll =
+      modem.now - begun < timing.radioPatience ? timing.registrationPoll : 6 * timing.registrationPoll;
+    yield* modem.wait(before ? ATTACH_POLL : poll, () => network.registered !== before);
     yield* look(modem);
     if (modem.fault !== undefined) return false;
     if (network.usable) {

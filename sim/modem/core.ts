@@ -211,14 +211,15 @@ export class ModemCore {
     const idle = this.clock.now() - this.terminal.lastActivity;
     // The first character wakes the UART and is lost itself.
     const heard = this.uartSleep === 4 && idle > UART_SILENCE ? bytes.subarray(1) : bytes;
-    const before = this.terminal.typing;
-    this.terminal.receive(heard);
-    if (!before && this.terminal.typing) this.#tearTyping();
-  }
-
-  #tearTyping(): void {
-    const fault = this.faults.take("urc-while-typing");
-    if (fault !== undefined) this.terminal.urc(fault.text);
+    const tear = heard.length > 3 && !this.terminal.busy ? this.faults.take("urc-while-typing") : undefined;
+    if (tear === undefined) {
+      this.terminal.receive(heard);
+      return;
+    }
+    const middle = heard.length >> 1;
+    this.terminal.receive(heard.subarray(0, middle));
+    this.terminal.urc(tear.text);
+    this.terminal.receive(heard.subarray(middle));
   }
 
   urc(text: string): void {

@@ -68,12 +68,12 @@ export class ArmedFaults {
     return true;
   }
 
+  /** Forgets what is armed and what lasts. A modem that is locked up stays so: its lines are there for that. */
   clear(): void {
     this.#commands.length = 0;
     this.#counted.length = 0;
     this.silentUntil = -Infinity;
     this.simFailureUntil = -Infinity;
-    this.locked = false;
   }
 
   /** The fault that this command line meets, used up. `line` is without `AT`. */
