@@ -1,0 +1,256 @@
+/*
+ * The primitives of hal.crypto on Nordic's Oberon library (nRF5 SDK, external/nrf_oberon): constant time, software
+ * only, so the same code runs on the chip and in an emulator that has no CryptoCell.
+ *
+ * Keys live in C memory, outside the JavaScript heap: the collector neither copies them about nor leaves them behind.
+ */
+
+#include "xsmc.h"
+#include "xsHost.h"
+
+#include "boardSoftDevice.h"
+
+#include "nrf_soc.h"
+
+#include "include/ocrypto_aes_ccm.h"
+#include "include/ocrypto_aes_cmac.h"
+#include "include/ocrypto_aes_ctr.h"
+#include "include/ocrypto_ecdh_p256.h"
+#include "include/ocrypto_hmac_sha256.h"
+
+typedef struct {
+	uint8_t *bytes;
+	xsUnsignedValue length;
+} Bytes;
+
+static Bytes readable(xsMachine *the, xsSlot *slot)
+{
+	Bytes b = { NULL, 0 };
+	_xsmcGetBuffer(the, slot, (void **)&b.bytes, &b.length, 0);
+	return b;
+}
+
+static Bytes writable(xsMachine *the, xsSlot *slot, xsUnsignedValue length)
+{
+	Bytes b = { NULL, 0 };
+	_xsmcGetBuffer(the, slot, (void **)&b.bytes, &b.length, 1);
+	if (b.length < length)
+		xsRangeError("output too short");
+	return b;
+}
+
+/* A memset that the compiler may not leave out. */
+static void forget(void *p, size_t n)
+{
+	volatile uint8_t *b = p;
+	while (n--)
+		*b++ = 0;
+}
+
+/* ---- AES-CCM ---- */
+
+typedef struct {
+	uint8_t keyLength;
+	uint8_t tagLength;
+	uint8_t key[32];
+} Ccm;
+
+void board_ccm_destructor(void *data)
+{
+	if (!data)
+		return;
+	forget(data, sizeof(Ccm));
+	c_free(data);
+}
+
+/* (key, tagLength) */
+void board_ccm(xsMachine *the)
+{
+	Bytes key = readable(the, &xsArg(0));
+	int tagLength = xsmcToInteger(xsArg(1));
+	Ccm *ccm;
+
+	if ((key.length != 16) && (key.length != 32))
+		xsRangeError("key of 16 or 32 bytes needed");
+	if ((tagLength != 4) && (tagLength != 8) && (tagLength != 16))
+		xsRangeError("tag of 4, 8 or 16 bytes needed");
+	ccm = c_malloc(sizeof(Ccm));
+	if (!ccm)
+		xsUnknownError("no memory");
+	ccm->keyLength = key.length;
+	ccm->tagLength = tagLength;
+	c_memcpy(ccm->key, key.bytes, key.length);
+	xsmcSetHostData(xsThis, ccm);
+}
+
+static void checkNonce(xsMachine *the, xsUnsignedValue nonceLength, xsUnsignedValue textLength)
+{
+	if ((nonceLength < 7) || (nonceLength > 13))
+		xsRangeError("nonce of 7 to 13 bytes needed");
+	/* RFC 3610 §2: the length must fit into the 15 − N bytes that the nonce leaves; only N = 13 can fail here. */
+	if ((nonceLength == 13) && (textLength > 0xFFFF))
+		xsRangeError("message too long for its nonce");
+}
+
+/* (nonce, aad, plaintext, out): out takes plaintext and tag, and may be the plaintext's own memory */
+void board_ccm_seal(xsMachine *the)
+{
+	Ccm *ccm = xsmcGetHostData(xsThis);
+	Bytes nonce = readable(the, &xsArg(0)), aad = readable(the, &xsArg(1)), text = readable(the, &xsArg(2));
+	Bytes out = writable(the, &xsArg(3), text.length + ccm->tagLength);
+
+	checkNonce(the, nonce.length, text.length);
+	ocrypto_aes_ccm_encrypt(out.bytes, out.bytes + text.length, ccm->tagLength, text.bytes, text.length,
+		ccm->key, ccm->keyLength, nonce.bytes, nonce.length, aad.bytes, aad.length);
+}
+
+/* (nonce, aad, sealed, out) -> whether the tag fits */
+void board_ccm_open(xsMachine *the)
+{
+	Ccm *ccm = xsmcGetHostData(xsThis);
+	Bytes nonce = readable(the, &xsArg(0)), aad = readable(the, &xsArg(1)), sealed = readable(the, &xsArg(2));
+	Bytes out;
+	xsUnsignedValue length;
+	uint8_t tag[16];
+
+	if (sealed.length < ccm->tagLength) {
+		xsmcSetFalse(xsResult);
+		return;
+	}
+	length = sealed.length - ccm->tagLength;
+	out = writable(the, &xsArg(3), length);
+	checkNonce(the, nonce.length, length);
+	/* out may overlap the tag */
+	c_memcpy(tag, sealed.bytes + length, ccm->tagLength);
+	xsmcSetBoolean(xsResult, 0 == ocrypto_aes_ccm_decrypt(out.bytes, tag, ccm->tagLength, sealed.bytes, length,
+		ccm->key, ccm->keyLength, nonce.bytes, nonce.length, aad.bytes, aad.length));
+}
+
+/* ---- AES-CMAC ---- */
+
+/* (key, message, out) */
+void board_cmac(xsMachine *the)
+{
+	Bytes key = readable(the, &xsArg(0)), message = readable(the, &xsArg(1)), out = writable(the, &xsArg(2), 16);
+
+	if (key.length != 16)
+		xsRangeError("key of 16 bytes needed");
+	ocrypto_aes_cmac_authenticate(out.bytes, 16, message.bytes, message.length, key.bytes, key.length);
+}
+
+/* ---- one AES block ---- */
+
+void board_aes_destructor(void *data)
+{
+	if (!data)
+		return;
+	forget(data, sizeof(ocrypto_aes_ctr_ctx));
+	c_free(data);
+}
+
+/* (key) */
+void board_aes(xsMachine *the)
+{
+	static const uint8_t zero[16];
+	Bytes key = readable(the, &xsArg(0));
+	ocrypto_aes_ctr_ctx *aes;
+
+	if (key.length != 16)
+		xsRangeError("key of 16 bytes needed");
+	aes = c_malloc(sizeof(ocrypto_aes_ctr_ctx));
+	if (!aes)
+		xsUnknownError("no memory");
+	ocrypto_aes_ctr_init(aes, key.bytes, key.length, zero);
+	xsmcSetHostData(xsThis, aes);
+}
+
+/* (block, out): the library has no bare block, but the key stream of counter mode at counter = block is just that */
+void board_aes_encrypt(xsMachine *the)
+{
+	static const uint8_t zero[16];
+	ocrypto_aes_ctr_ctx *aes = xsmcGetHostData(xsThis);
+	Bytes block = readable(the, &xsArg(0)), out = writable(the, &xsArg(1), 16);
+
+	if (block.length < 16)
+		xsRangeError("block of 16 bytes needed");
+	c_memcpy(aes->counter, block.bytes, 16);
+	aes->valid = 0;
+	ocrypto_aes_ctr_encrypt(aes, out.bytes, zero, 16);
+}
+
+/* ---- HKDF-SHA-256 ---- */
+
+#define HASH_BYTES ocrypto_hmac_sha256_BYTES
+
+/* (salt, key, info, out): fills out. The library's own HKDF ends after 32 bytes, so this is RFC 5869 on its HMAC. */
+void board_hkdf_sha256(xsMachine *the)
+{
+	Bytes salt = readable(the, &xsArg(0)), key = readable(the, &xsArg(1)), info = readable(the, &xsArg(2));
+	Bytes out = writable(the, &xsArg(3), 0);
+	ocrypto_hmac_sha256_ctx hmac;
+	uint8_t pseudorandomKey[HASH_BYTES], block[HASH_BYTES];
+
+	if (out.length > 255 * HASH_BYTES)
+		xsRangeError("at most 8,160 bytes");
+	/* §2.2 */
+	ocrypto_hmac_sha256(pseudorandomKey, salt.bytes, salt.length, key.bytes, key.length);
+	/* §2.3 */
+	for (xsUnsignedValue at = 0, counter = 1; at < out.length; at += HASH_BYTES, counter++) {
+		xsUnsignedValue length = out.length - at;
+		uint8_t last = counter;
+		ocrypto_hmac_sha256_init(&hmac, pseudorandomKey, HASH_BYTES);
+		if (at)
+			ocrypto_hmac_sha256_update(&hmac, block, HASH_BYTES);
+		ocrypto_hmac_sha256_update(&hmac, info.bytes, info.length);
+		ocrypto_hmac_sha256_update(&hmac, &last, 1);
+		ocrypto_hmac_sha256_final(&hmac, block);
+		c_memcpy(out.bytes + at, block, length < HASH_BYTES ? length : HASH_BYTES);
+	}
+	forget(pseudorandomKey, sizeof(pseudorandomKey));
+	forget(block, sizeof(block));
+	forget(&hmac, sizeof(hmac));
+}
+
+/* ---- P-256 ---- */
+
+/* (privateKey, publicKey): whether privateKey is a valid scalar; fills publicKey with X ‖ Y */
+void board_p256_public(xsMachine *the)
+{
+	Bytes secret = readable(the, &xsArg(0)), out = writable(the, &xsArg(1), 64);
+
+	if (secret.length != 32)
+		xsRangeError("private key of 32 bytes needed");
+	xsmcSetBoolean(xsResult, 0 == ocrypto_ecdh_p256_public_key(out.bytes, secret.bytes));
+}
+
+/* (privateKey, peerPublicKey, out): whether both are valid; fills out with the X coordinate */
+void board_p256_secret(xsMachine *the)
+{
+	Bytes secret = readable(the, &xsArg(0)), peer = readable(the, &xsArg(1)), out = writable(the, &xsArg(2), 32);
+
+	if (secret.length != 32)
+		xsRangeError("private key of 32 bytes needed");
+	xsmcSetBoolean(xsResult,
+		(peer.length == 64) && (0 == ocrypto_ecdh_p256_common_secret(out.bytes, secret.bytes, peer.bytes)));
+}
+
+/* ---- random bytes ---- */
+
+/* (out): fills out from the SoftDevice's pool, waiting where the generator has not made enough yet */
+void board_random(xsMachine *the)
+{
+	Bytes out = writable(the, &xsArg(0), 0);
+	xsUnsignedValue at = 0;
+
+	boardSoftDeviceEnable(the);
+	while (at < out.length) {
+		uint8_t available = 0;
+		sd_rand_application_bytes_available_get(&available);
+		if (available > out.length - at)
+			available = out.length - at;
+		if (available && (NRF_SUCCESS == sd_rand_application_vector_get(out.bytes + at, available)))
+			at += available;
+		else
+			modDelayMilliseconds(1);
+	}
+}

@@ -1,0 +1,228 @@
+/** Builds a board image: tsc once, then mcconfig, then what mcconfig does not check. */
+
+import { spawn, spawnSync } from "node:child_process";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { cpus } from "node:os";
+import { delimiter, dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Elf } from "./elf.js";
+import { codeByFolder, figuresOf, type ImageFigures } from "./figures.js";
+import { modulesOf, unresolvedImports } from "./modules.js";
+import type { BuildTools } from "./tools.js";
+
+export const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+const OUTPUT = join(REPOSITORY, "build", "board");
+
+export const TARGETS = ["dk", "nina-b3"] as const;
+export type Target = (typeof TARGETS)[number];
+
+export interface BuiltImage {
+  readonly name: string;
+  readonly target: Target;
+  readonly elf: string;
+  /** For nrfjprog and pyocd. */
+  readonly hex: string;
+  /** For boards with a UF2 bootloader, when there was something to make it with. */
+  readonly uf2: string | undefined;
+  readonly figures: ImageFigures;
+}
+
+/** The image was not built; the message says why, compiler output included. */
+export class BuildFailed extends Error {}
+
+export interface BuildOptions {
+  readonly target: Target;
+  /** Called with each line that the tools print. */
+  readonly onLine?: (line: string) => void;
+}
+
+/** The images: folders of manifests/ with a main.ts. */
+export function imageNames(): string[] {
+  return readdirSync(join(REPOSITORY, "manifests"), { withFileTypes: true })
+    .filter(
+      (entry) => entry.isDirectory() && existsSync(join(REPOSITORY, "manifests", entry.name, "main.ts")),
+    )
+    .map((entry) => entry.name);
+}
+
+/** @throws BuildFailed */
+export async function buildImage(
+  name: string,
+  tools: BuildTools,
+  options: BuildOptions,
+): Promise<BuiltImage> {
+  const { target, onLine } = options;
+  const folder = join(REPOSITORY, "manifests", name);
+  const modulesFolder = join(OUTPUT, "modules", name);
+  const sources = moduleSources(join(folder, "manifest.json"));
+  compile(name, sources, modulesFolder);
+  // mcconfig refuses folders that do not exist; an image may use nothing of a folder that its manifest names.
+  for (const source of sources) mkdirSync(join(modulesFolder, dirname(source)), { recursive: true });
+  await mcconfig(folder, target, tools, modulesFolder, onLine);
+
+  const intermediate = join(OUTPUT, "tmp", "nrf52", target, "release", name);
+  const binaries = join(OUTPUT, "bin", "nrf52", target, "release", name);
+  const makefile = readFileSync(join(intermediate, "makefile"), "utf8");
+  const modules = modulesOf(makefile);
+  const main = `manifests/${name}/main`;
+  const unresolved = unresolvedImports(modules, main);
+  if (unresolved.length > 0) {
+    const lines = unresolved.map(({ module, specifier }) => `  ${module} imports ${specifier}`);
+    throw new BuildFailed(`Imports that no module of the manifest answers:\n${lines.join("\n")}`);
+  }
+  const elf = join(intermediate, "xs_nrf52.out");
+  const image = new Elf(readFileSync(elf));
+  checkVectors(image);
+  const uf2 = join(binaries, "xs_nrf52.uf2");
+  return {
+    name,
+    target,
+    elf,
+    hex: join(binaries, "xs_nrf52.hex"),
+    uf2: existsSync(uf2) ? uf2 : undefined,
+    figures: figuresOf(
+      image,
+      join(binaries, "xs_lib.map"),
+      makefile,
+      codeByFolder(join(intermediate, "modules"), modules.keys()),
+    ),
+  };
+}
+
+/**
+ * Compiles what the image's main.ts imports, and no more, into a tree like the repository's; also what the manifest
+ * names without a star, which stands in for something else.
+ */
+function compile(name: string, sources: readonly string[], modulesFolder: string): void {
+  mkdirSync(OUTPUT, { recursive: true });
+  const fresh = mkdtempSync(join(OUTPUT, "tsc-"));
+  try {
+    const configuration = join(fresh, "tsconfig.json");
+    const compilerOptions = {
+      noEmit: false,
+      rootDir: REPOSITORY,
+      outDir: join(fresh, "out"),
+      removeComments: true,
+    };
+    const named = sources.filter((source) => !source.endsWith("*")).map((source) => `${source}.ts`);
+    const files = [`manifests/${name}/main.ts`, "hal/nrf52/xs.d.ts", ...named].map((file) =>
+      join(REPOSITORY, file),
+    );
+    writeFileSync(
+      configuration,
+      JSON.stringify({ extends: join(REPOSITORY, "tsconfig.json"), compilerOptions, files, include: [] }),
+    );
+    const tsc = spawnSync(join(REPOSITORY, "node_modules", ".bin", "tsc"), ["-p", configuration], {
+      cwd: REPOSITORY,
+      encoding: "utf8",
+    });
+    if (tsc.error !== undefined) throw new BuildFailed(`tsc cannot be run: ${tsc.error.message}`);
+    if (tsc.status !== 0) throw new BuildFailed(`TypeScript:\n${tsc.stdout}${tsc.stderr}`);
+    mirror(join(fresh, "out"), modulesFolder);
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
+}
+
+/** Makes `to` like `from`, touching only what differs: make looks at times. */
+function mirror(from: string, to: string): void {
+  mkdirSync(to, { recursive: true });
+  const wanted = new Set(readdirSync(from));
+  for (const entry of readdirSync(to)) if (!wanted.has(entry)) rmSync(join(to, entry), { recursive: true });
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    if (entry.isDirectory()) mirror(source, target);
+    else if (!existsSync(target) || !readFileSync(source).equals(readFileSync(target)))
+      copyFileSync(source, target);
+  }
+}
+
+/** Where our modules come from by the manifests, relative to the repository; some end in a star. */
+function moduleSources(manifest: string, seen = new Set<string>()): string[] {
+  if (seen.has(manifest)) return [];
+  seen.add(manifest);
+  const text = readFileSync(manifest, "utf8");
+  const sources = Array.from(text.matchAll(/"\$\(OSCORE_MESH_MODULES\)\/([^"]+)"/g), ([, path]) => path!);
+  const { include = [] } = JSON.parse(text) as { include?: string[] };
+  for (const path of include) {
+    if (path.startsWith(".")) sources.push(...moduleSources(join(dirname(manifest), path), seen));
+  }
+  return sources;
+}
+
+async function mcconfig(
+  folder: string,
+  target: Target,
+  tools: BuildTools,
+  modulesFolder: string,
+  onLine: ((line: string) => void) | undefined,
+): Promise<void> {
+  // A target outside of the SDK by its relative path: mcconfig makes the option's letters small.
+  const platform =
+    target === "dk"
+      ? "nrf52/dk"
+      : `nrf52:${relative(folder, join(REPOSITORY, "manifests", "targets", target))}`;
+  const child = spawn(tools.mcconfig, ["-m", "-p", platform, "-t", "build", "-o", OUTPUT], {
+    cwd: folder,
+    env: {
+      ...process.env,
+      PATH: [dirname(tools.mcconfig), join(REPOSITORY, "node_modules", ".bin"), process.env.PATH].join(
+        delimiter,
+      ),
+      MODDABLE: tools.moddable,
+      NRF_SDK_DIR: tools.nrfSdk,
+      NRF52_GCC_ROOT: tools.gccRoot,
+      NRF52_GNU_VERSION: tools.gccVersion,
+      // Without one the build would fail in its very last step.
+      UF2CONV: tools.uf2conv ?? "true",
+      OSCORE_MESH: REPOSITORY,
+      OSCORE_MESH_MODULES: modulesFolder,
+      MAKEFLAGS_JOBS: `--jobs ${cpus().length}`,
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const lines: string[] = [];
+  const take = (chunk: string): void => {
+    for (const line of chunk.split("\n")) {
+      if (line === "") continue;
+      lines.push(line);
+      onLine?.(line);
+    }
+  };
+  child.stdout.setEncoding("utf8").on("data", take);
+  child.stderr.setEncoding("utf8").on("data", take);
+  const status = await new Promise<number>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => resolve(code ?? 1));
+  });
+  if (status !== 0) {
+    const telling = lines.filter((line) => !/^# (cc|xsc|library|asm|application|xsid)\b/.test(line));
+    throw new BuildFailed(`mcconfig failed:\n${telling.slice(-40).join("\n")}`);
+  }
+}
+
+/** hal/nrf52's serial driver answers the UARTEs' interrupts in place of nrfx's (boardUarte.c). */
+function checkVectors(image: Elf): void {
+  const table = image.symbol("__isr_vector");
+  if (table === undefined) throw new BuildFailed("The image has no vector table.");
+  for (const [interrupt, handler] of [
+    [2, "boardUarte0Interrupt"],
+    [40, "boardUarte1Interrupt"],
+  ] as const) {
+    const ours = image.symbol(handler);
+    if (ours === undefined || image.word(table + 4 * (16 + interrupt)) !== ours) {
+      throw new BuildFailed(
+        `The image's vector ${interrupt} does not lead to ${handler}: the linker took another one.`,
+      );
+    }
+  }
+}
