@@ -44,6 +44,12 @@ export interface OscoreSpec {
   readonly idContext?: Uint8Array;
   /** COSE number, default 10: AES-CCM-16-64-128. */
   readonly algorithm?: number;
+  /**
+   * The keys were in use before, with a server whose store is lost. Nobody knows then what was accepted and sent under
+   * them, so node and server make new ones out of them before anything is taken (RFC 8613 App. B.2). Changes nothing
+   * for keys that this store knows. Default false.
+   */
+  readonly used?: boolean;
 }
 
 const DEFAULT_ALGORITHM = 10;
@@ -266,7 +272,15 @@ export class Registry {
     }
     const { nodeId, idContext } = keys;
     const fingerprint = this.#vault.fingerprint(keys);
-    return { fingerprint, nodeId, idContext, keys: this.#vault.seal(keys), seen: FRESH.seen! };
+    const used = spec.used === true;
+    return {
+      fingerprint,
+      nodeId,
+      idContext,
+      keys: this.#vault.seal(keys),
+      seen: used ? undefined : FRESH.seen,
+      senderSequence: used ? undefined : 0,
+    };
   }
 
   async #save(

@@ -22,6 +22,7 @@ interface OscoreBody {
   serverId: string;
   idContext?: string;
   algorithm?: number;
+  used?: boolean;
 }
 
 const HEX = { type: "string", pattern: "^([0-9a-fA-F]{2})*$", maxLength: 128 } as const;
@@ -49,6 +50,7 @@ export const NODE_BODY = {
         serverId: HEX,
         idContext: HEX,
         algorithm: { type: "integer" },
+        used: { type: "boolean" },
       },
     },
   },
@@ -105,6 +107,7 @@ function oscoreSpec(body: OscoreBody): OscoreSpec {
     masterSecret: bytes(body.masterSecret),
     nodeId: bytes(body.nodeId),
     serverId: bytes(body.serverId),
+    ...(body.used !== undefined && { used: body.used }),
     ...(body.masterSalt !== undefined && { masterSalt: bytes(body.masterSalt) }),
     ...(body.idContext !== undefined && { idContext: bytes(body.idContext) }),
     ...(body.algorithm !== undefined && { algorithm: body.algorithm }),

@@ -332,13 +332,20 @@ class SqliteStore implements Store {
     database
       .prepare(
         `INSERT INTO contexts (node, generation, fingerprint, provisioned, node_id, id_context, keys, active,
-           replay_window, replay_seen)
+           replay_window, replay_seen, sender_sequence)
          VALUES (@node, (SELECT ifnull(max(generation), 0) + 1 FROM contexts WHERE node = @node), @fingerprint,
-           @fingerprint, @nodeId, @idContext, @keys, 1, @replayWindow, @seen)
+           @fingerprint, @nodeId, @idContext, @keys, 1, @replayWindow, @seen, @senderSequence)
          ON CONFLICT (fingerprint) DO UPDATE SET node = excluded.node, active = 1, keys = excluded.keys,
            generation = CASE node WHEN excluded.node THEN generation ELSE excluded.generation END`,
       )
-      .run({ ...draft, node, replayWindow, idContext: nullable(draft.idContext) });
+      .run({
+        ...draft,
+        node,
+        replayWindow,
+        idContext: nullable(draft.idContext),
+        seen: nullable(draft.seen),
+        senderSequence: nullable(draft.senderSequence),
+      });
     return this.#keep(node, replayWindow)!;
   }
 

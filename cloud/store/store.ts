@@ -54,8 +54,10 @@ export interface ContextDraft {
   readonly idContext: Uint8Array | undefined;
   /** Sealed. */
   readonly keys: Uint8Array;
-  /** The replay window that keys begin with which were never used. */
-  readonly seen: Uint8Array;
+  /** The replay window to begin with; `undefined` when it is not known what was received under the keys. */
+  readonly seen: Uint8Array | undefined;
+  /** The first of our numbers that was never used under the keys; `undefined` when that is not known. */
+  readonly senderSequence: number | undefined;
 }
 
 /** Keys that node and server have made out of others (RFC 8613 App. B.2), which they replace. */

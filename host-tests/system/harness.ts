@@ -5,6 +5,7 @@ import { hostCrypto } from "#hal/crypto.js";
 import { type Cloud, createCloud } from "../../cloud/cloud.js";
 import type { EventJson, ReadingJson } from "../../cloud/model.js";
 import { openSqlite } from "../../cloud/store/sqlite.js";
+import type { Store } from "../../cloud/store/store.js";
 import { DEFAULT_SETTINGS, type Settings } from "../../firmware/roles/identity.js";
 import { provision } from "../../firmware/roles/provisioning.js";
 import type { KeyValueStore } from "../../hal/hal.js";
@@ -29,6 +30,7 @@ export interface SystemOptions {
 
 /** 2026-01-01T00:00:00Z, as virtual time 0. */
 export const EPOCH = Date.UTC(2026, 0, 1);
+const STORE_KEY = new Uint8Array(32).fill(7);
 const SERVER = { host: "192.0.2.1", port: 5683 };
 
 export class TestSystem {
@@ -44,6 +46,7 @@ export class TestSystem {
   serverReachable = true;
   readonly #options: SystemOptions;
   #cloud: Cloud | undefined;
+  #starts = 0;
   #armed = Number.POSITIVE_INFINITY;
 
   constructor(options: SystemOptions = {}) {
@@ -96,8 +99,14 @@ export class TestSystem {
   }
 
   async startCloud(file: string): Promise<void> {
+    // A second store is one that has taken the place of a lost one.
+    await this.#startOn(openSqlite({ file }), this.#starts++ > 0);
+  }
+
+  async #startOn(store: Store, used: boolean): Promise<void> {
     const cloud = await createCloud({
-      store: await openSqlite({ file }),
+      store,
+      storeKey: STORE_KEY,
       crypto: hostCrypto,
       send: (datagram, destination) => {
         const [address, port] = destination.split(":");
@@ -118,6 +127,7 @@ export class TestSystem {
         meshAddress: identity.mesh.address,
         ...(oscore !== undefined && {
           oscore: {
+            used,
             masterSecret: oscore.masterSecret,
             masterSalt: oscore.masterSalt,
             nodeId: oscore.senderId,
@@ -146,6 +156,15 @@ export class TestSystem {
       cloud.endpoint.tick(this.clock.now());
       this.#arm(cloud);
     });
+  }
+
+  /** The server's process is killed and starts again on the same store: what it had in memory is gone. */
+  async crashCloud(): Promise<void> {
+    const { store } = this.cloud;
+    // Nothing of the old one runs any more: its timers are ours, and are not armed again.
+    this.#cloud = undefined;
+    this.#armed = Number.POSITIVE_INFINITY;
+    await this.#startOn(store, true);
   }
 
   async stopCloud(): Promise<void> {

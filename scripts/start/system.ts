@@ -131,9 +131,13 @@ async function provisionAll(
   const ring = loadKeyRing(file) ?? newKeyRing(random);
   if (ring instanceof Refusal)
     throw new StartupError(`The network's key file cannot be used: ${ring.detail}`);
+  const renewed = new Set<string>();
   for (const name of ring.devices.keys()) {
-    if (!existsSync(join(directory, `${name}.store`))) renewKeys(ring, name, random);
+    if (existsSync(join(directory, `${name}.store`))) continue;
+    renewKeys(ring, name, random);
+    renewed.add(name);
   }
+  const known = new Set(ring.devices.keys());
   const devices = planNetwork(ring, {
     nodes: options.nodes,
     relays: options.relays,
@@ -153,6 +157,8 @@ async function provisionAll(
       meshAddress: mesh.address,
       ...(oscore !== undefined && {
         oscore: {
+          // Only counts where the server does not know them: its store was thrown away, the devices' were not.
+          used: known.has(name) && !renewed.has(name),
           masterSecret: oscore.masterSecret,
           masterSalt: oscore.masterSalt,
           nodeId: oscore.senderId,
