@@ -5,6 +5,8 @@ import { ago, count, moment, title } from "./format.js";
 
 /** Rows kept on the page; older ones are in `/api/events`. */
 const MAXIMUM = 200;
+/** Rows shown until somebody wants to see more. */
+const FIRST = 5;
 
 /** What a reason is called here, where its name alone would say little. */
 const TITLES: Readonly<Record<string, string>> = {
@@ -41,11 +43,18 @@ interface Row {
 /** Security and system events, newest first. */
 export class EventFeed {
   readonly #feed: HTMLElement;
+  readonly #more: HTMLElement;
   readonly #rows = new Map<string, Row>();
   #shown: EventKind | "all" = "all";
+  #all = false;
 
-  constructor(feed: HTMLElement) {
+  constructor(feed: HTMLElement, more: HTMLElement) {
     this.#feed = feed;
+    this.#more = more;
+    more.addEventListener("click", () => {
+      this.#all = !this.#all;
+      this.draw();
+    });
   }
 
   set shown(kind: EventKind | "all") {
@@ -75,10 +84,13 @@ export class EventFeed {
     for (const { event } of rows.splice(MAXIMUM)) this.#rows.delete(event.id);
     const shown = rows.filter(({ event }) => this.#shown === "all" || event.kind === this.#shown);
     this.age();
+    this.#more.hidden = shown.length <= FIRST;
+    setText(this.#more, this.#all ? "Show fewer" : `Show ${shown.length - FIRST} more`);
     if (shown.length > 0) {
+      const visible = this.#all ? shown : shown.slice(0, FIRST);
       arrange(
         this.#feed,
-        shown.map(({ element }) => element),
+        visible.map(({ element }) => element),
       );
     } else this.#feed.replaceChildren(h("li", { class: "quiet" }, "Nothing has happened."));
   }

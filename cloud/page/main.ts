@@ -27,7 +27,7 @@ const LABELS: readonly (readonly [Span, string])[] = [
 const cards = new Map<string, NodeCard>();
 /** Gateways and relays. */
 const others = new Map<string, NodeInfo>();
-const feed = new EventFeed(byId("feed"));
+const feed = new EventFeed(byId("feed"), byId("more"));
 let span: Span = savedSpan();
 let arrived = 0;
 
