@@ -1,5 +1,6 @@
 /** Block1 and Block2 (RFC 7959 §2.2), and what tells one block-wise operation from another (§2.4, RFC 9175 §3.3). */
 
+import { toHex } from "../bytes/hex.js";
 import type { CoapOption } from "./message.js";
 import type { Content } from "./messaging.js";
 import { OptionNumber } from "./numbers.js";
@@ -68,8 +69,7 @@ export function operationKey(request: Pick<Content, "code" | "options">): string
   let key = `${request.code}`;
   for (const { number, value } of request.options) {
     if (isBlockwise(number) || (isNoCacheKey(number) && !isUnsafe(number))) continue;
-    key += `|${number},${value.length}:`;
-    for (let i = 0; i < value.length; i++) key += String.fromCharCode(value[i]);
+    key += `|${number}:${toHex(value)}`;
   }
   return key;
 }

@@ -9,8 +9,8 @@
 import { Counters } from "../bytes/counters.js";
 import { Refusal } from "../bytes/refusal.js";
 import { decodeMessage, emptyMessage, MAX_TOKEN_LENGTH, resetFor } from "./codec.js";
-import { DeadlineHeap } from "./deadline-heap.js";
 import { Deduplication, fingerprint } from "./deduplication.js";
+import { Exchanges } from "./exchanges.js";
 import type { CoapMessage } from "./message.js";
 import { Type } from "./message.js";
 import type {
@@ -27,8 +27,8 @@ import type {
   SendRefusal,
   Verdict,
 } from "./messaging.js";
-import { Code, isError, isRequest, isResponse } from "./numbers.js";
-import { Incoming, IncomingState, Outgoing, type Peer, PeerTable, tokenKey } from "./peer-table.js";
+import { Code, isRequest, isResponse } from "./numbers.js";
+import { Incoming, Outgoing, type Peer, PeerTable, tokenKey } from "./peer-table.js";
 import { Sender } from "./sender.js";
 import { DEFAULT_TRANSMISSION, exchangeLifetime, type TransmissionParameters } from "./transmission.js";
 
@@ -55,14 +55,11 @@ export class MessageLayer {
   readonly #onRequest: ((exchange: Exchange, now: number) => void) | undefined;
   readonly #onReset: ((endpoint: string, messageId: number, now: number) => void) | undefined;
   readonly #pendingLimit: number;
-  readonly #acknowledgeAfter: number;
   readonly #lifetime: number;
   readonly #peers: PeerTable;
   readonly #known: Deduplication;
   readonly #sender: Sender;
-  /** Requests whose empty ACK, or whose delayed answer to a group, has its time. */
-  readonly #timers = new DeadlineHeap<Incoming>();
-  #pending = 0;
+  readonly #exchanges: Exchanges;
 
   /** @throws RangeError for a token length that no token has */
   constructor(options: MessageLayerOptions) {
@@ -76,7 +73,6 @@ export class MessageLayer {
     this.#onRequest = options.onRequest?.bind(options);
     this.#onReset = options.onReset?.bind(options);
     this.#pendingLimit = limits.pending;
-    this.#acknowledgeAfter = options.acknowledgeAfter ?? 1000;
     this.#lifetime = exchangeLifetime(this.transmission);
     this.#known = new Deduplication(limits.remembered, this.counters);
     this.#sender = new Sender({
@@ -87,6 +83,15 @@ export class MessageLayer {
       queued: limits.queued,
       counters: this.counters,
       stats: this.stats,
+    });
+    this.#exchanges = new Exchanges({
+      sender: this.#sender,
+      sendSeparately: ({ endpoint, token }, content, respondOptions, now) => {
+        this.#sendResponse(endpoint, content, true, token, respondOptions, now);
+      },
+      acknowledgeAfter: options.acknowledgeAfter ?? 1000,
+      leisure: this.transmission.leisure,
+      counters: this.counters,
     });
     this.#peers = new PeerTable(limits.peers, () => this.#sender.random16(), this.counters);
   }
@@ -103,24 +108,17 @@ export class MessageLayer {
 
   /** Requests handed to `onRequest` and not answered yet. */
   get pending(): number {
-    return this.#pending;
+    return this.#exchanges.pending;
   }
 
   /** When `tick` wants to be called, ms; Infinity for never. What merely expires is dropped along the way. */
   get deadline(): number {
-    return Math.min(this.#timers.first?.due ?? Number.POSITIVE_INFINITY, this.#sender.deadline);
+    return Math.min(this.#exchanges.deadline, this.#sender.deadline);
   }
 
   /** Does what is due: retransmissions, empty ACKs, giving up. */
   tick(now: number): void {
-    for (
-      let first = this.#timers.first;
-      first !== undefined && first.due <= now;
-      first = this.#timers.first
-    ) {
-      this.#timers.remove(first);
-      this.#due(first, now);
-    }
+    this.#exchanges.tick(now);
     this.#sender.tick(now);
     this.#expire(now);
   }
@@ -211,53 +209,22 @@ export class MessageLayer {
    * @throws Error when the exchange was answered already
    */
   respond(exchange: Exchange, content: Content, now: number, options: RespondOptions = NO_OPTIONS): void {
-    const incoming = this.#settle(exchange);
-    const { state, endpoint, token } = incoming;
-    incoming.close();
-    if (incoming.multicast) {
-      if (isError(content.code)) {
-        this.counters.add("coap-multicast-error-suppressed");
-      } else {
-        incoming.delayed = this.#sender.encode(Type.NON, content, incoming.peer.takeMessageId(), token);
-        this.#timers.set(incoming, now + this.transmission.leisure * this.#sender.fraction());
-      }
-    } else if (state === IncomingState.OPEN && incoming.confirmable) {
-      incoming.reply = this.#sender.encode(Type.ACK, content, incoming.messageId, token);
-      this.#sender.transmit(endpoint, incoming.reply);
-    } else if (options.confirmable ?? incoming.confirmable) {
-      this.#sendResponse(endpoint, content, true, token, options, now);
-    } else {
-      // The peer asked for it, so neither NSTART nor PROBING_RATE holds it back.
-      const id = incoming.peer.takeMessageId();
-      this.#sender.transmit(endpoint, this.#sender.encode(Type.NON, content, id, token));
-      options.onOutcome?.("sent", now);
-    }
+    this.#exchanges.respond(exchange as Incoming, content, now, options);
   }
 
   /** Promises a CON's answer for later: the empty ACK (RFC 7252 §5.2.2). Does nothing for NON. */
   acknowledge(exchange: Exchange, _now: number): void {
-    const incoming = exchange as Incoming;
-    if (incoming.state !== IncomingState.OPEN || !incoming.confirmable) return;
-    this.#timers.remove(incoming);
-    incoming.state = IncomingState.ACKNOWLEDGED;
-    incoming.reply = emptyMessage(Type.ACK, incoming.messageId);
-    this.#sender.transmit(incoming.endpoint, incoming.reply);
+    this.#exchanges.acknowledge(exchange as Incoming);
   }
 
   /** Rejects a request that lacks all context: RST for a CON that was not acknowledged yet, else silence. */
   reject(exchange: Exchange, _now: number): void {
-    const incoming = this.#settle(exchange);
-    const { state } = incoming;
-    incoming.close();
-    if (state !== IncomingState.OPEN || !incoming.confirmable) return;
-    incoming.reply = emptyMessage(Type.RST, incoming.messageId);
-    this.#sender.transmit(incoming.endpoint, incoming.reply);
+    this.#exchanges.reject(exchange as Incoming);
   }
 
   /** Ends an exchange without an answer (RFC 7967): an empty ACK for a CON, nothing for a NON. */
-  ignore(exchange: Exchange, now: number): void {
-    this.acknowledge(exchange, now);
-    this.#settle(exchange).close();
+  ignore(exchange: Exchange, _now: number): void {
+    this.#exchanges.ignore(exchange as Incoming);
   }
 
   /** Sends a further response for a token: a notification (RFC 7641 §4.2). */
@@ -304,7 +271,7 @@ export class MessageLayer {
     if (peer === undefined) return;
     const print = fingerprint(bytes);
     if (this.#repeated(peer, message.messageId, print, now)) return;
-    if (this.#pending >= this.#pendingLimit) {
+    if (this.#exchanges.pending >= this.#pendingLimit) {
       // Not remembered: its retransmission is welcome.
       this.counters.add("coap-pending-limit");
       return;
@@ -312,12 +279,10 @@ export class MessageLayer {
     const token = message.token.length === 0 ? NO_BYTES : message.token.slice();
     const incoming = new Incoming(peer, message, token, print, now + this.#lifetime, multicast);
     this.#known.remember(incoming);
-    this.#pending++;
+    this.#exchanges.opened();
     this.stats.requests++;
     this.#onRequest(incoming, now);
-    if (incoming.state === IncomingState.OPEN && incoming.confirmable) {
-      this.#timers.set(incoming, now + this.#acknowledgeAfter);
-    }
+    this.#exchanges.handedOn(incoming, now);
   }
 
   #receiveResponse(endpoint: string, message: CoapMessage, bytes: Uint8Array, now: number): void {
@@ -438,24 +403,6 @@ export class MessageLayer {
     }
     if (taken instanceof Refusal) options.onOutcome?.("cancelled", now);
     return taken;
-  }
-
-  #due(incoming: Incoming, now: number): void {
-    if (incoming.delayed === undefined) {
-      this.acknowledge(incoming, now);
-    } else {
-      this.#sender.transmit(incoming.endpoint, incoming.delayed);
-      incoming.delayed = undefined;
-    }
-  }
-
-  /** An exchange is about to be closed. */
-  #settle(exchange: Exchange): Incoming {
-    const incoming = exchange as Incoming;
-    if (incoming.answered) throw new Error(`CoAP exchange ${incoming.messageId} was answered already`);
-    this.#timers.remove(incoming);
-    this.#pending--;
-    return incoming;
   }
 
   /** An endpoint sends us something new: its state, if there is room for it. */

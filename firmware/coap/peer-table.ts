@@ -1,6 +1,7 @@
 /** What the message layer keeps about each endpoint. Internal to message-layer.ts. */
 
 import type { Counters } from "../bytes/counters.js";
+import { toHex } from "../bytes/hex.js";
 import type { Timed } from "./deadline-heap.js";
 import type { CoapMessage } from "./message.js";
 import { Type } from "./message.js";
@@ -168,9 +169,7 @@ export function tokenKey(token: Uint8Array): number | string {
     for (let i = 0; i < token.length; i++) value = value * 256 + token[i];
     return value * 8 + token.length;
   }
-  let text = "";
-  for (let i = 0; i < token.length; i++) text += String.fromCharCode(token[i]);
-  return text;
+  return toHex(token);
 }
 
 /** One endpoint. */

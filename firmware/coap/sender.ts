@@ -137,7 +137,7 @@ export class Sender {
       const head = queue[0];
       if (takesSlot(head) && peer.outstanding >= this.#parameters.nstart) return;
       if (head.handler !== undefined && !head.fixedToken && !this.#tokenFree(peer)) return;
-      if (!head.confirmable && now < peer.probeUntil) {
+      if (isProbe(head) && now < peer.probeUntil) {
         this.#timers.set(head, peer.probeUntil);
         return;
       }
@@ -170,7 +170,7 @@ export class Sender {
       this.transmit(peer.endpoint, outgoing.bytes);
       return;
     }
-    const pause = (outgoing.bytes.length * 1000) / this.#parameters.probingRate;
+    const pause = isProbe(outgoing) ? (outgoing.bytes.length * 1000) / this.#parameters.probingRate : 0;
     peer.probeUntil = Math.max(peer.probeUntil, now) + pause;
     if (outgoing.expectsResponse) {
       // §4.7: a NON request is outstanding until its response. As to NSTART we stop expecting one when the next message
@@ -271,6 +271,14 @@ export class Sender {
 /** Whether a message is an outstanding interaction until it is answered (RFC 7252 §4.7). */
 function takesSlot(outgoing: Outgoing): boolean {
   return outgoing.confirmable || outgoing.expectsResponse;
+}
+
+/**
+ * Whether PROBING_RATE limits a message: a NON request. Responses were asked for, and how often an observer may be told
+ * is for RFC 7641 §4.5.1 to say, see observe.ts.
+ */
+function isProbe(outgoing: Outgoing): boolean {
+  return !outgoing.confirmable && outgoing.handler !== undefined;
 }
 
 function increment(token: Uint8Array): void {

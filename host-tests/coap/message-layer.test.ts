@@ -667,6 +667,13 @@ describe("message layer: NSTART and PROBING_RATE (RFC 7252 §4.7)", () => {
     assert.equal(bench.sent.length, 5);
   });
 
+  it("does not hold back answers, nor notifications, whose pace is for the observing server to keep", () => {
+    const bench = new Bench();
+    request(bench, new Recorder(), { confirmable: false });
+    for (let i = 0; i < 3; i++) bench.layer.notify("peer", hex("07"), CONTENT, 0);
+    assert.equal(bench.sent.length, 4);
+  });
+
   it("sends on at once when the endpoint is heard", () => {
     const bench = new Bench({ random: scripted([0x12, 0x34], [7], [8]), tokenLength: 1 });
     request(bench, new Recorder(), { confirmable: false });
