@@ -37,7 +37,7 @@ function registrationFields(modem: ModemCore, command: string, form: number): st
   fields += `,"${settings.cell}",${accessTechnology(modem)}`;
   if (form >= 4 && command === "+CEREG") {
     const active = modem.psmActive ? activeBits(modem.grantedActiveTime) : "11100000";
-    fields += `,,,"${active}","${grantedPeriodic(modem)}"`;
+    fields += `,,,"${active}","${modem.psmActive ? grantedPeriodic(modem) : "00000000"}"`;
   }
   return fields;
 }
