@@ -69,7 +69,7 @@ export function splitOptions(message: CoapMessage, isRequest: boolean): SplitOpt
   }
   if (proxyUri !== undefined) {
     const parts = decomposeProxyUri(proxyUri.value);
-    if (parts instanceof Refusal) throw new ProtectError(`Proxy-Uri ${parts.detail}`);
+    if (parts instanceof Refusal) throw new ProtectError(`Proxy-Uri: ${parts}`);
     for (const option of parts.inner) insertOption(inner, option);
     insertOption(outer, parts.outer);
   }

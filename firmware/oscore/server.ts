@@ -9,7 +9,7 @@ import { OscoreRefusal } from "./refusal.js";
 import type { SequenceRefusal } from "./sequence.js";
 import type { ContextStore, ServerContext } from "./store.js";
 import { requestOptionOf } from "./unprotect.js";
-import { RequestVerifier, type VerifierOptions } from "./verifier.js";
+import { RequestVerifier, type Verified, type VerifierOptions } from "./verifier.js";
 
 /** A request that was verified, is new, and is on the disk as such. */
 export interface SecureRequest<Context extends ServerContext = ServerContext> {
@@ -42,7 +42,7 @@ export class OscoreServer<Context extends ServerContext = ServerContext> {
 
   /**
    * Takes a request. One of the handler's functions is called once: at once when the store does not have to wait.
-   * @param outer its byte fields have to live until then
+   * @param outer its byte fields need to live during the call only
    * @param now ms, of the clock that contexts expire by
    * @returns false for a message without an OSCORE option: nothing is called
    */
@@ -55,17 +55,26 @@ export class OscoreServer<Context extends ServerContext = ServerContext> {
     } else if (result.kind === "challenged") {
       handler.answered(result.answer, `oscore-${result.why}`);
     } else {
-      const { change, request } = result;
-      const settle = (committed: boolean): void => {
-        if (committed) handler.accepted({ ...request, context: change.context });
-        else refuse(new OscoreRefusal("oscore-replay", "taken meanwhile"), handler);
-      };
-      const committed = this.#store.commit(change);
-      if (typeof committed === "boolean") settle(committed);
-      else
-        committed.then(settle, () => refuse(new OscoreRefusal("oscore-busy", "the store failed"), handler));
+      this.#commit(result, handler);
     }
     return true;
+  }
+
+  #commit({ change, request }: Verified<Context>, handler: OscoreServerHandler<Context>): void {
+    const settle = (committed: boolean): void => {
+      if (committed) handler.accepted({ ...request, context: change.context });
+      else refuse(new OscoreRefusal("oscore-replay", "taken meanwhile"), handler);
+    };
+    const committed = this.#store.commit(change);
+    if (typeof committed === "boolean") {
+      settle(committed);
+      return;
+    }
+    // Token and outer options are views of the datagram, which will not be there any more.
+    const { message } = request;
+    message.token = message.token.slice();
+    message.options = message.options.map(({ number, value }) => ({ number, value: value.slice() }));
+    committed.then(settle, () => refuse(new OscoreRefusal("oscore-busy", "the store failed"), handler));
   }
 
   /**
