@@ -312,6 +312,15 @@ describe("block-wise: the client", () => {
     assert.equal(done(result).code, Code.CHANGED);
   });
 
+  it("gives the options of the first response with the whole body", () => {
+    const options = [uintOption(OptionNumber.CONTENT_FORMAT, 60), uintOption(OptionNumber.MAX_AGE, 10)];
+    const { result } = run(get, () => ({ ...content(100), options }), {}, { szx: 1 });
+    assert.deepEqual(
+      done(result).options.filter(({ number }) => number !== OptionNumber.ETAG),
+      options,
+    );
+  });
+
   it("announces the size with the first block, and Request-Tag with all, also of the response's", () => {
     const requestTag = hex("0102");
     const operation = new BlockwiseClient(post(200), { szx: 2, requestTag });

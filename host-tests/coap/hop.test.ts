@@ -21,12 +21,17 @@ function hopOf(options: Partial<CoapHopOptions> = {}): CoapHop {
 }
 
 function up(hop: CoapHop, source: number, bytes: string, now = 0): string {
-  const result = hop.fromMesh(source, hex(bytes), now);
+  const datagram = hex(bytes);
+  const result = hop.fromMesh(source, datagram, now);
+  // A datagram lives during the call only.
+  datagram.fill(0xff);
   return result instanceof Refusal ? refusal(result) : toHex(result);
 }
 
 function down(hop: CoapHop, bytes: string, now = 0): string {
-  const result = hop.fromUpstream(hex(bytes), now);
+  const datagram = hex(bytes);
+  const result = hop.fromUpstream(datagram, now);
+  datagram.fill(0xff);
   if (result instanceof Refusal) return refusal(result);
   return `${result.destination.toString(16).padStart(4, "0")} ${toHex(result.bytes)}`;
 }
@@ -53,6 +58,14 @@ describe("CoAP hop: requests of nodes", () => {
     assert.equal(up(hop, NODE, "4102000207ff42"), "42021001aa00ff42");
     // A node that restarted may use an ID again.
     assert.equal(up(hop, NODE, "4102000108ff43"), "42021002aa01ff43");
+  });
+
+  it("a renewal that stays unanswered does not shorten the life of an observation's token", () => {
+    const hop = hopOf({ lifetime: 1000, observeLifetime: 50_000 });
+    up(hop, NODE, "410100010760");
+    down(hop, "62451000aa006101ff41");
+    assert.equal(up(hop, NODE, "410100020760", 10_000), "42011001aa0060");
+    assert.equal(down(hop, "52455000aa006102ff42", 40_000), "0012 51452000076102ff42");
   });
 
   it("never mixes up two nodes with the same message ID and token", () => {

@@ -54,6 +54,7 @@ describe("link format (RFC 6690)", () => {
     assert.deepEqual(targets("title=Sensor Index"), ["/sensors"]);
     assert.deepEqual(targets("title=Index"), []);
     assert.deepEqual(targets("obs"), ["/firmware/v2.1"]);
+    assert.deepEqual(targets("obs=1*"), []);
     assert.deepEqual(targets("sz=*"), ["/firmware/v2.1"]);
     assert.deepEqual(targets("nothing=*"), []);
     assert.equal(targets().length, 6);

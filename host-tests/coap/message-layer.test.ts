@@ -420,6 +420,15 @@ describe("message layer: responses and their verdicts", () => {
     assert.equal(non.handle.live, false);
   });
 
+  it("a NON request cannot be acknowledged, but reset", () => {
+    const { bench, recorder } = start("done", { confirmable: false });
+    bench.receive("60001234");
+    assert.deepEqual(recorder.log, []);
+    assert.equal(bench.count("coap-ack-unexpected"), 1);
+    bench.receive("70001234");
+    assert.deepEqual(recorder.log, ["reset"]);
+  });
+
   it("a request with the token of an observation takes its place (RFC 7641 §3.6)", () => {
     const { bench, recorder, handle } = start("more");
     bench.receive("6145123407ff41");
@@ -453,6 +462,15 @@ describe("message layer: the server's side", () => {
     bench.pass(100_000);
     assert.deepEqual(bench.take(), []);
     assert.equal(bench.exchanges.length, 1);
+  });
+
+  it("piggybacks what is answered in time, and has nothing left to do", () => {
+    const bench = new Bench();
+    bench.receive("4102000107ff41");
+    bench.pass(999);
+    bench.respond(bench.exchanges[0]);
+    assert.deepEqual(bench.take(), [`6145000107ff${PAYLOAD}`]);
+    assert.equal(bench.layer.deadline, Number.POSITIVE_INFINITY);
   });
 
   it("reports how a separate answer ended", () => {
@@ -781,6 +799,20 @@ describe("message layer: limits", () => {
     assert.equal(handle.live, true);
     bench.layer.cancel(handle, bench.now);
     bench.now = 3_000_000;
+    bench.layer.tick(bench.now);
+    assert.equal(bench.layer.peers, 0);
+  });
+
+  it("counts the lifetime of an endpoint from when it was heard last", () => {
+    const bench = new Bench({ random: scripted([0x12, 0x34], [7]), tokenLength: 1 });
+    request(bench);
+    bench.receive("60001234");
+    bench.pass(200_000);
+    bench.receive("4145000107ff41");
+    bench.now = 446_999;
+    bench.layer.tick(bench.now);
+    assert.equal(bench.layer.peers, 1);
+    bench.now = 447_000;
     bench.layer.tick(bench.now);
     assert.equal(bench.layer.peers, 0);
   });

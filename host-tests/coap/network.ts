@@ -56,7 +56,12 @@ export class Network {
       const index = this.sent.length;
       this.sent.push(datagram);
       for (const delay of this.fate(datagram, index)) {
-        this.at(this.now + delay, () => this.#layers.get(to)?.receive(from, bytes.slice(), this.now));
+        this.at(this.now + delay, () => {
+          const received = bytes.slice();
+          this.#layers.get(to)?.receive(from, received, this.now);
+          // A datagram lives during the call only; who kept a view of it has rubbish now.
+          received.fill(0xff);
+        });
       }
     };
   }

@@ -152,6 +152,10 @@ describe("observe: the server's observers (RFC 7641 §4)", () => {
     assert.equal(bench.observers.size, 2);
     bench.observers.reset("a", 2);
     assert.equal(bench.observers.size, 1);
+    // To a notification from before b registered anew.
+    bench.register("b", false);
+    bench.observers.reset("b", 3);
+    assert.equal(bench.observers.size, 1);
   });
 
   it("sends NON no closer than the interval, the last state then", () => {

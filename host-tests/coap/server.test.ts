@@ -639,15 +639,15 @@ describe("CoAP server: observe, as in ETSI TD_COAP_OBS", () => {
     assert.equal(world.server.observers, 1);
   });
 
-  it("notifies of nothing that the registration did not ask for", () => {
+  it("notifies in blocks of the size that the registration asked for", () => {
     const world = new World();
-    const { messages } = world.observe("obs-large", { extra: [uintOption(OptionNumber.BLOCK2, 0)] });
+    const { messages } = world.observe("obs-large", { extra: [uintOption(OptionNumber.BLOCK2, 1)] });
     world.network.run(1000);
     world.change("/obs-large");
     world.network.run(2000);
     assert.deepEqual(
       messages.map(({ payload }) => payload.length),
-      [16, 16],
+      [32, 32],
     );
   });
 });
@@ -662,11 +662,11 @@ describe("CoAP server: answers that come later", () => {
         return undefined;
       },
     });
-    const option = uintOption(OptionNumber.ACCEPT, ContentFormat.CBOR);
+    const option = uintOption(OptionNumber.ACCEPT, ContentFormat.XML);
     world.network.at(20_000, () =>
-      pending?.reply(content(Code.CONTENT, "text", ContentFormat.TEXT), world.network.now),
+      pending?.reply(content(Code.CONTENT, "<a/>", ContentFormat.XML), world.network.now),
     );
-    assert.equal(text(world.get("later", option)), "4.06 ");
+    assert.equal(text(world.get("later", option)), "2.05 <a/>");
   });
 
   it("may come from within the handler", () => {

@@ -65,6 +65,7 @@ describe("CoAP URIs", () => {
     assert.deepEqual(options("coaps://198.51.100.1:61616?a"), ["15 a"]);
     assert.deepEqual(options("coap://198.51.100.1:61616/?"), ["15 "]);
     assert.deepEqual(options("coap://[2001:DB8::2:1]", V6), []);
+    assert.deepEqual(options("coap://[2001:db8::2:1]", { ...V6, address: "2001:DB8::2:1" }), []);
   });
 
   const refused: [string, string][] = [
