@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import type { Crypto } from "../hal/hal.js";
-import { CloudEndpoint } from "./endpoint.js";
+import { CloudEndpoint, type StorageMode } from "./endpoint.js";
 import { EventLog } from "./events.js";
 import { Live } from "./live.js";
 import { Metrics } from "./metrics.js";
 import { Registry } from "./registry.js";
-import type { Store } from "./store/store.js";
+import type { Keep, Store } from "./store/store.js";
 import { Vault } from "./vault.js";
 
 export interface CloudOptions {
@@ -15,6 +15,10 @@ export interface CloudOptions {
   readonly send: (datagram: Uint8Array, destination: string) => void;
   /** What the nodes' keys are sealed under, 32 bytes. Default: a random one, for a store that does not outlive us. */
   readonly storeKey?: Uint8Array;
+  /** How long what is kept. Default: all readings for ever. */
+  readonly keep?: Keep;
+  /** What is kept of readings (DESIGN §4.10). Default: plaintext. */
+  readonly storage?: StorageMode;
   /** ms since 1970, what the times of readings are made from. Default: Date.now. */
   readonly wallTime?: () => number;
 }
@@ -29,8 +33,8 @@ export interface Cloud {
   readonly metrics: Metrics;
   /** Notes an event of the system for the operator. */
   note(reason: string, detail: string, severity?: "info" | "warning" | "critical"): void;
-  /** What has to be done now and then: lets go of events beyond the newest `EVENTS_KEPT`. */
-  housekeep(): Promise<void>;
+  /** What has to be done now and then: lets go of what is too old. @returns whether there is more to do */
+  housekeep(): Promise<boolean>;
   /** Commits what waits and closes the store. */
   stop(): Promise<void>;
 }
@@ -60,6 +64,7 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
     crypto,
     send,
     wallTime,
+    storage: options.storage ?? "plaintext",
     stopwatch: () => performance.now(),
   });
 
@@ -90,9 +95,7 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
     events,
     metrics,
     note,
-    async housekeep() {
-      await store.prune({ events: EVENTS_KEPT });
-    },
+    housekeep: () => store.thin({ events: EVENTS_KEPT, ...options.keep }, wallTime()),
     async stop() {
       endpoint.flush();
       await store.close();

@@ -1,3 +1,4 @@
+import { encodeMessage } from "../firmware/coap/codec.js";
 import { type Content, type Exchange, MessageLayer } from "../firmware/coap/message-layer.js";
 import { Code, OptionNumber } from "../firmware/coap/numbers.js";
 import { getUint } from "../firmware/coap/options.js";
@@ -19,6 +20,10 @@ import type { Registry } from "./registry.js";
 import { understand } from "./report.js";
 import type { AcceptedRequest, CommitResult, HealthRecord, Store, Takeover } from "./store/store.js";
 
+/** What the server keeps of readings: what they say, the OSCORE message as received, or both (DESIGN §4.10). */
+export const STORAGE_MODES = ["plaintext", "sealed", "both"] as const;
+export type StorageMode = (typeof STORAGE_MODES)[number];
+
 export interface EndpointOptions {
   readonly registry: Registry;
   readonly store: Store;
@@ -28,6 +33,7 @@ export interface EndpointOptions {
   readonly crypto: Crypto;
   /** `destination` is the source string that {@link CloudEndpoint.handle} got; the bytes are the receiver's to keep. */
   readonly send: (datagram: Uint8Array, destination: string) => void;
+  readonly storage: StorageMode;
   /** ms since 1970 */
   readonly wallTime: () => number;
   /** For the histogram of commits only. */
@@ -45,6 +51,7 @@ interface Pending {
   /** The exchange it came in, and those that brought copies of it since. */
   readonly exchanges: Exchange[];
   readonly silent: boolean;
+  readonly readings: readonly ReadingRecord[];
   readonly gateway: number | undefined;
 }
 
@@ -53,6 +60,7 @@ const MAXIMUM_PENDING = 8192;
 /** Seconds after which an overloaded or failing store is worth another try. */
 const TRY_AGAIN = 30;
 
+const NO_READINGS: readonly ReadingRecord[] = [];
 const NO_BYTES = new Uint8Array(0);
 
 /**
@@ -198,7 +206,7 @@ export class CloudEndpoint {
   }
 
   #accept(exchange: Exchange, { device, request, change }: Admitted): void {
-    const { metrics, wallTime } = this.#options;
+    const { metrics, wallTime, storage } = this.#options;
     const { message, partialIv } = request;
     const received = wallTime();
     const { content, report, refusal } = understand(message, partialIv);
@@ -214,6 +222,10 @@ export class CloudEndpoint {
     const silent = ((getUint(message, OptionNumber.NO_RESPONSE) ?? 0) & 2) !== 0 && content.code < 0x80;
     const gateway = device.record.kind === "gateway" ? undefined : this.#gateways.get(exchange.endpoint);
     const { context, takeover } = this.#contextFor(change);
+    const readings =
+      report?.kind === "readings"
+        ? this.#readings(report.readings, device, partialIv, received, gateway)
+        : [];
     const pending: Pending = {
       device,
       context,
@@ -221,6 +233,7 @@ export class CloudEndpoint {
       answer,
       exchanges: [exchange],
       silent,
+      readings,
       gateway: gateway?.record.id,
       request: {
         context,
@@ -231,11 +244,9 @@ export class CloudEndpoint {
           request: protectedPart(exchange.request),
           answer: encodeAnswer(silent ? undefined : answer),
         }),
-        readings:
-          report?.kind === "readings"
-            ? this.#readings(report.readings, device, partialIv, received, gateway)
-            : [],
-        sealed: undefined,
+        readings: storage === "sealed" ? NO_READINGS : readings,
+        sealed:
+          storage === "plaintext" || readings.length === 0 ? undefined : encodeMessage(exchange.request),
       },
     };
     if (report?.kind === "health") this.#takeHealth(device, report.health, exchange.endpoint, received);
@@ -355,7 +366,7 @@ export class CloudEndpoint {
     if (this.#pending.length > 0) this.#commitAt = Math.min(this.#commitAt, this.#now);
   }
 
-  #stored({ device, context, request, answer, exchanges, silent, gateway }: Pending): void {
+  #stored({ device, context, request, answer, exchanges, silent, readings, gateway }: Pending): void {
     const { metrics, live, registry } = this.#options;
     metrics.requests.add("stored");
     context.committed(request.replay);
@@ -365,8 +376,9 @@ export class CloudEndpoint {
       if (silent) this.#layer.ignore(exchange, this.#now);
       else this.#layer.respond(exchange, answer, this.#now);
     }
-    for (const reading of request.readings) {
-      if (reading.id === 0) {
+    for (const reading of readings) {
+      // Where nothing readable is stored, nobody can tell whether it was there before.
+      if (reading.id === 0 && this.#options.storage !== "sealed") {
         metrics.readings.add("duplicate");
         continue;
       }

@@ -322,7 +322,7 @@ export class Registry {
 }
 
 /** The server's side of a node's keys. */
-function parametersOf({ nodeId, serverId, ...shared }: ContextKeys): ContextParameters {
+export function parametersOf({ nodeId, serverId, ...shared }: ContextKeys): ContextParameters {
   return { ...shared, senderId: serverId, recipientId: nodeId };
 }
 

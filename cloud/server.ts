@@ -2,6 +2,7 @@ import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { hostCrypto } from "../hal/host/crypto.js";
 import { type Cloud, createCloud } from "./cloud.js";
+import type { StorageMode } from "./endpoint.js";
 import { StartupError } from "./errors.js";
 import { buildApp } from "./http/app.js";
 import { loadAssets } from "./http/assets.js";
@@ -9,6 +10,7 @@ import type { Live } from "./live.js";
 import type { Registry } from "./registry.js";
 import { openDataDirectory } from "./store/datadir.js";
 import { openSqlite } from "./store/sqlite.js";
+import type { Keep } from "./store/store.js";
 import { type Address, UdpDriver } from "./udp.js";
 
 /** A line of the log, for machines; never with keys in it. */
@@ -30,6 +32,10 @@ export interface ServerOptions {
   readonly apiToken?: string;
   /** Default: silent. */
   readonly log?: (entry: LogEntry) => void;
+  /** What is kept of readings. Default: what they say. */
+  readonly storage?: StorageMode;
+  /** How long what is kept. Default: all readings for ever. */
+  readonly keep?: Keep;
   /** ms since 1970. Default: Date.now. */
   readonly wallTime?: () => number;
 }
@@ -46,6 +52,8 @@ export interface RunningServer {
 }
 
 const HOUSEKEEPING_MS = 600_000;
+/** Readings go on being stored between the pieces of a large clean-up. */
+const BETWEEN_PIECES_MS = 50;
 
 /**
  * Starts the whole server: store, CoAP, HTTP, page.
@@ -79,20 +87,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       crypto: hostCrypto,
       storeKey: directory.storeKey,
       wallTime,
+      ...(options.storage !== undefined && { storage: options.storage }),
+      ...(options.keep !== undefined && { keep: options.keep }),
       send: (datagram, destination) => driver?.send(datagram, destination),
     });
     cloud.metrics.watchProcess();
-    await cloud.housekeep();
-    const housekeeping = setInterval(() => {
-      cloud
-        .housekeep()
-        .catch((error: Error) => log("error", "housekeeping-failed", { message: error.message }));
-    }, HOUSEKEEPING_MS);
-    housekeeping.unref();
-    open.push(async () => {
-      clearInterval(housekeeping);
-      cloud.endpoint.flush();
-    });
+    open.push(
+      startHousekeeping(cloud, (error) => log("error", "housekeeping-failed", { message: error.message })),
+    );
     cloud.live.on("event", (event) =>
       log(event.severity === "info" ? "info" : "warning", event.reason, { ...event }),
     );
@@ -138,6 +140,30 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await stop();
     throw error;
   }
+}
+
+/** @returns ends it */
+function startHousekeeping(cloud: Cloud, onError: (error: Error) => void): () => Promise<void> {
+  let timer: NodeJS.Timeout;
+  let running: Promise<void> = Promise.resolve();
+  const again = (wait: number): void => {
+    timer = setTimeout(() => {
+      running = cloud.housekeep().then(
+        (more) => again(more ? BETWEEN_PIECES_MS : HOUSEKEEPING_MS),
+        (error: Error) => {
+          onError(error);
+          again(HOUSEKEEPING_MS);
+        },
+      );
+    }, wait);
+    timer.unref();
+  };
+  again(0);
+  return async () => {
+    clearTimeout(timer);
+    await running;
+    clearTimeout(timer);
+  };
 }
 
 async function listen(app: FastifyInstance, { host, port }: Address): Promise<string> {

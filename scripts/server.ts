@@ -1,8 +1,11 @@
 /** The cloud server alone: `npm run server -- --http HOST:PORT --coap HOST:PORT --data DIR` */
 
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
+import { STORAGE_MODES, type StorageMode } from "../cloud/endpoint.js";
 import { StartupError } from "../cloud/errors.js";
+import { KeepError, parseKeep } from "../cloud/keep.js";
 import { type LogEntry, startServer } from "../cloud/server.js";
+import type { Keep } from "../cloud/store/store.js";
 import type { Address } from "../cloud/udp.js";
 import { EXIT_USAGE, fail, newCommand } from "./cli.js";
 
@@ -28,6 +31,15 @@ function environmentPort(name: string): Partial<Address> {
   return { port: Number(text) };
 }
 
+function keepTimes(text: string): Keep {
+  try {
+    return parseKeep(text);
+  } catch (error) {
+    if (error instanceof KeepError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
+}
+
 function logLine(entry: LogEntry): void {
   console.log(JSON.stringify(entry));
 }
@@ -41,6 +53,17 @@ const program = newCommand(
   .option("--http <address>", "where the page and the API listen (default: 127.0.0.1:8080)", address)
   .option("--coap <address>", "where CoAP over UDP listens (default: 0.0.0.0:5683)", address)
   .option("--data <directory>", "where everything is kept (default: ./data)")
+  .addOption(
+    new Option("--storage <mode>", "what is kept of readings: what they say, the protected message, or both")
+      .choices(STORAGE_MODES)
+      .env("STORAGE")
+      .default("plaintext"),
+  )
+  .addOption(
+    new Option("--keep <times>", "how long, e.g. raw=30d,hourly=2y,daily=20y,sealed=90d (default: for ever)")
+      .env("KEEP")
+      .argParser(keepTimes),
+  )
   .option("--quiet", "log nothing")
   .allowExcessArguments(false);
 
@@ -49,6 +72,8 @@ const options = program.opts<{
   http?: Partial<Address>;
   coap?: Partial<Address>;
   data?: string;
+  storage: StorageMode;
+  keep?: Keep;
   quiet?: boolean;
 }>();
 
@@ -57,6 +82,8 @@ try {
     dataDir: options.data ?? (process.env.DATA_DIR || "./data"),
     http: { ...environmentPort("HTTP_PORT"), ...options.http },
     coap: { ...environmentPort("COAP_PORT"), ...options.coap },
+    storage: options.storage,
+    ...(options.keep !== undefined && { keep: options.keep }),
     ...(options.quiet !== true && { log: logLine }),
   });
   const { host, port } = server.coapAddress;

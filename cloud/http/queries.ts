@@ -1,4 +1,6 @@
+import { Readable } from "node:stream";
 import type { FastifyInstance } from "fastify";
+import { allReadings, EXPORT_FORMATS, EXPORT_NAMES, type ExportName, exported } from "../export.js";
 import { EVENT_KINDS, type EventKind, eventJson, iso, readingJson } from "../model.js";
 import type { Registry } from "../registry.js";
 import type { ReadingQuery } from "../store/store.js";
@@ -51,6 +53,26 @@ export function queryRoutes(app: FastifyInstance, { registry, store }: HttpConte
     },
   );
 
+  app.get<{ Querystring: { node?: string; from?: string; to?: string; format: ExportName } }>(
+    "/api/export",
+    query({
+      node: NAME,
+      from: TIME,
+      to: TIME,
+      format: { type: "string", enum: EXPORT_NAMES, default: "csv" },
+    }),
+    async (request, reply) => {
+      const { node, from, to } = request.query;
+      const format = EXPORT_FORMATS[request.query.format];
+      const wanted = { ...(node !== undefined && { node: numberOf(registry, node) }), ...range(from, to) };
+      const pages = mapped(allReadings(store, wanted), (reading) => readingJson(reading, registry.nameOf));
+      reply
+        .type(format.type)
+        .header("content-disposition", `attachment; filename="readings.${request.query.format}"`);
+      return reply.send(Readable.from(exported(format, pages)));
+    },
+  );
+
   app.get<{ Querystring: { kind?: EventKind; node?: string; before?: string; limit: number } }>(
     "/api/events",
     query({
@@ -70,6 +92,13 @@ export function queryRoutes(app: FastifyInstance, { registry, store }: HttpConte
       return events.map(eventJson);
     },
   );
+}
+
+async function* mapped<From, To>(
+  pages: AsyncIterable<readonly From[]>,
+  map: (one: From) => To,
+): AsyncGenerator<To[]> {
+  for await (const page of pages) yield page.map(map);
 }
 
 function numberOf(registry: Registry, name: string): number {

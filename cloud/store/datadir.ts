@@ -50,6 +50,19 @@ export function openDataDirectory(
   }
 }
 
+/**
+ * Looks into a data directory that a server may be using, without taking or changing anything.
+ * @throws StartupError when there is no store in it
+ */
+export function readDataDirectory(directory: string): { storeFile: string; storeKey: string | undefined } {
+  const storeFile = join(directory, STORE);
+  if (!existsSync(storeFile))
+    throw new StartupError(`there is no store in ${directory}; name its directory with --data DIR`);
+  inspectStore(storeFile);
+  const key = join(directory, KEY);
+  return { storeFile, storeKey: existsSync(key) ? readFileSync(key, "utf8").trim() : undefined };
+}
+
 function makeDirectory(directory: string): void {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });

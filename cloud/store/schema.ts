@@ -62,6 +62,23 @@ const STEPS: readonly string[] = [
   CREATE INDEX readings_of_node ON readings (node, time);
   CREATE INDEX readings_by_time ON readings (time);
 
+  -- What readings have become that were too old to be kept one by one. In the units of the readings.
+  CREATE TABLE means (
+    node INTEGER NOT NULL REFERENCES nodes (id),
+    span INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    temperature REAL,
+    temperature_min INTEGER,
+    temperature_max INTEGER,
+    humidity REAL,
+    humidity_min INTEGER,
+    humidity_max INTEGER,
+    battery REAL,
+    PRIMARY KEY (node, time, span)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX means_by_age ON means (span, time);
+
   CREATE TABLE sealed (
     context INTEGER NOT NULL REFERENCES contexts (id),
     partial_iv INTEGER NOT NULL,

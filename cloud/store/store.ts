@@ -121,6 +121,41 @@ export interface ReadingQuery {
   readonly limit: number;
 }
 
+export interface ReadingPage extends ReadingQuery {
+  readonly after: { readonly time: number; readonly id: number };
+}
+
+/** A message as received (DESIGN §4.10): the outer CoAP message. */
+export interface SealedMessage {
+  readonly node: number;
+  readonly context: number;
+  readonly partialIv: number;
+  readonly received: number;
+  readonly message: Uint8Array;
+  /** Sealed by the vault; `null` when they were forgotten. */
+  readonly keys: Uint8Array | null;
+}
+
+export interface SealedQuery {
+  readonly node?: number;
+  readonly after: { readonly context: number; readonly partialIv: number };
+  readonly limit: number;
+}
+
+/** How long what is kept, in ms. What is absent is kept for ever. */
+export interface Keep {
+  /** Single readings; then they become hourly means. */
+  readonly raw?: number;
+  /** Hourly means; then they become daily ones. */
+  readonly hourly?: number;
+  /** Daily means. */
+  readonly daily?: number;
+  /** Sealed messages. */
+  readonly sealed?: number;
+  /** How many events. */
+  readonly events?: number;
+}
+
 /** Means over equal spans of time: what a chart draws. */
 export interface SeriesPoint {
   /** Start of the span. */
@@ -181,14 +216,21 @@ export interface Store {
   saveNode(draft: NodeDraft): Promise<SavedNode>;
   /** Keeps the replay state of its keys, forgets the keys. */
   removeNode(id: number, now: number): Promise<void>;
-  /** Ascending by time of measurement. */
+  /** The newest, ascending by time of measurement. */
   readings(query: ReadingQuery): Promise<ReadingRecord[]>;
+  /** The next ones behind `after`, ascending by time and row: a large answer is read in pages, between which others write. */
+  page(query: ReadingPage): Promise<ReadingRecord[]>;
   /** At most `points` spans of equal length between `from` and `to`; empty ones are left out. */
   series(node: number, from: number, to: number, points: number): Promise<SeriesPoint[]>;
   /** Newest first. */
   events(query: EventQuery): Promise<EventRecord[]>;
-  /** Keeps the newest `events` events. */
-  prune(keep: { events: number }): Promise<void>;
+  /** A page of the messages that were kept as received, by context and Partial IV. */
+  sealed(query: SealedQuery): Promise<SealedMessage[]>;
+  /**
+   * Lets go of what is older than it is to be kept; readings become means first. Does a bounded piece of it.
+   * @returns whether there is more to do
+   */
+  thin(keep: Keep, now: number): Promise<boolean>;
   /** A whole and consistent copy, while running. */
   backup(file: string): Promise<void>;
   close(): Promise<void>;

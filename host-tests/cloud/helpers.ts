@@ -1,4 +1,5 @@
 import { type Cloud, createCloud } from "../../cloud/cloud.js";
+import type { StorageMode } from "../../cloud/endpoint.js";
 import type { LiveEvents } from "../../cloud/live.js";
 import type { NodeSpec } from "../../cloud/registry.js";
 import { openSqlite } from "../../cloud/store/sqlite.js";
@@ -120,13 +121,20 @@ export class Bench {
   }
 
   static async create(
-    options: { store?: Store; storeKey?: Uint8Array; nodes?: TestNode[]; now?: number } = {},
+    options: {
+      store?: Store;
+      storeKey?: Uint8Array;
+      nodes?: TestNode[];
+      now?: number;
+      storage?: StorageMode;
+    } = {},
   ): Promise<Bench> {
     const answers: Bench["answers"] = [];
     let bench: Bench | undefined;
     const cloud = await createCloud({
       store: options.store ?? openSqlite({ file: ":memory:" }),
       crypto: hostCrypto,
+      ...(options.storage !== undefined && { storage: options.storage }),
       ...(options.storeKey !== undefined && { storeKey: options.storeKey }),
       send: (datagram, destination) => answers.push({ datagram, destination }),
       wallTime: () => EPOCH + (bench?.now ?? 0),

@@ -197,7 +197,7 @@ describe("store", () => {
         bench.cloud.note("test", `number ${i}`);
         bench.pass(1000);
       }
-      await bench.cloud.store.prune({ events: 10 });
+      await bench.cloud.store.thin({ events: 10 }, Date.now());
       const events = await bench.cloud.store.events({ limit: 100 });
       assert.equal(events.length, 10);
       assert.equal(events[0].detail, "number 49");
