@@ -121,9 +121,10 @@ describe("hostile relay", () => {
       assert.deepEqual(wrong, []);
       assert.ok([...seen.values()].every((count) => count === 1));
       assert.equal(relay.log.understood, 0);
-      // the messages that it could not hold up do arrive
+      // The messages that it could not hold up do arrive. Two attacks a second hold up a good part: with the NetKey it
+      // can begin a segmented message in a node's name, and the node's own waits until that has timed out.
       const share = seen.size / sent.size;
-      assert.ok(share > (options.inPlace > 0 ? 0.4 : 0.8), `${seen.size} of ${sent.size} arrived`);
+      assert.ok(share > (options.inPlace > 0 ? 0.4 : 0.6), `${seen.size} of ${sent.size} arrived`);
       // and each layer had to refuse something
       for (const reason of ["nid", "mic", "duplicate", "app-mic", "pdu-length", "segment-length"]) {
         assert.ok(gateway.counters.get(`drop.${reason}`) > 0, `refused for ${reason}`);
