@@ -60,6 +60,8 @@ export class Peer {
   readonly layer: MessageLayer;
   readonly #options: PeerOptions;
   readonly #numbers: Map<ContextParameters, MemoryReserve> = new Map();
+  /** Datagrams so far. */
+  messagesSent = 0;
   #sent: CoapMessage | undefined;
   #received: CoapMessage | undefined;
 
@@ -69,6 +71,7 @@ export class Peer {
     this.layer = new MessageLayer({
       send: (_, bytes) => {
         this.#sent = parse(bytes) ?? this.#sent;
+        this.messagesSent++;
         options.send(bytes);
       },
       random: (length) => options.crypto.random(length),
