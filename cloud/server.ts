@@ -1,6 +1,6 @@
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
-import { hostCrypto } from "../hal/host/crypto.js";
+import { hostCrypto } from "#hal/crypto.js";
 import { type Cloud, createCloud } from "./cloud.js";
 import type { StorageMode } from "./endpoint.js";
 import { StartupError } from "./errors.js";

@@ -1,6 +1,7 @@
 /** The cloud server's store from outside: `npm run store -- backup|restore|export|unseal` */
 
 import { Option } from "commander";
+import { hostCrypto } from "#hal/crypto.js";
 import { StartupError } from "../cloud/errors.js";
 import { allReadings, EXPORT_FORMATS, EXPORT_NAMES, type ExportName, exported } from "../cloud/export.js";
 import { type ReadingJson, readingJson } from "../cloud/model.js";
@@ -10,7 +11,6 @@ import { openSqlite } from "../cloud/store/sqlite.js";
 import type { Snapshot, Store } from "../cloud/store/store.js";
 import { unseal } from "../cloud/unseal.js";
 import { Vault } from "../cloud/vault.js";
-import { hostCrypto } from "../hal/host/crypto.js";
 import { fail, newCommand } from "./cli.js";
 
 interface ReadOptions {

@@ -1,3 +1,4 @@
+import { hostCrypto } from "#hal/crypto.js";
 import { type Cloud, createCloud } from "../../cloud/cloud.js";
 import type { StorageMode } from "../../cloud/endpoint.js";
 import type { LiveEvents } from "../../cloud/live.js";
@@ -14,7 +15,6 @@ import { protectRequest } from "../../firmware/oscore/protect.js";
 import { unprotectResponse } from "../../firmware/oscore/unprotect.js";
 import { encodeHealth, encodeReadings } from "../../firmware/reading/codec.js";
 import type { Health, Reading } from "../../firmware/reading/reading.js";
-import { hostCrypto } from "../../hal/host/crypto.js";
 
 /** 2026-01-02T03:04:05Z: where the virtual time of these tests begins. */
 export const EPOCH = Date.UTC(2026, 0, 2, 3, 4, 5);

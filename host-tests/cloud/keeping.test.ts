@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
+import { hostCrypto } from "#hal/crypto.js";
 import { allReadings, EXPORT_FORMATS, exported } from "../../cloud/export.js";
 import { KeepError, parseKeep } from "../../cloud/keep.js";
 import type { ReadingJson } from "../../cloud/model.js";
@@ -11,7 +12,6 @@ import { openSqlite } from "../../cloud/store/sqlite.js";
 import type { Store } from "../../cloud/store/store.js";
 import { unseal } from "../../cloud/unseal.js";
 import { Vault } from "../../cloud/vault.js";
-import { hostCrypto } from "../../hal/host/crypto.js";
 import { Bench, EPOCH, renumbered, TestNode } from "./helpers.js";
 
 const KEY = new Uint8Array(32).fill(7);

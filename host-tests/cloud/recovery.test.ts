@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
+import { hostCrypto } from "#hal/crypto.js";
 import { openSqlite } from "../../cloud/store/sqlite.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";
 import { encodeMessage } from "../../firmware/coap/codec.js";
@@ -11,7 +12,6 @@ import { Code } from "../../firmware/coap/numbers.js";
 import { type ClientState, OscoreClient } from "../../firmware/oscore/client.js";
 import type { ReplayWindow } from "../../firmware/oscore/replay.js";
 import { encodeReadings } from "../../firmware/reading/codec.js";
-import { hostCrypto } from "../../hal/host/crypto.js";
 import { Bench, decode, renumbered, TestNode } from "./helpers.js";
 
 const KEY = new Uint8Array(32).fill(7);
