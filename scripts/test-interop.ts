@@ -97,7 +97,7 @@ async function ourClient(python: string): Promise<void> {
   probe.close();
   const contexts = [CONTEXT_A, ...otherContexts()];
   const directories = contexts.map((parameters, index) =>
-    writeContext(join(BUILD, `server-${index}`), otherEnd(parameters)),
+    writeContext(join(BUILD, `server-${index}`), otherEnd(parameters), parameters === CONTEXT_A),
   );
   let ready: (() => void) | undefined;
   const started = new Promise<void>((resolve) => {
@@ -152,7 +152,7 @@ async function textOf(peer: Peer, path: string, context = peer.context(CONTEXT_A
 }
 
 const CHECKS: { readonly [name: string]: (peer: Peer) => Promise<void> } = {
-  // aiocoap starts without a replay window, so the first request gets an Echo option and goes once more.
+  // aiocoap has lost this context's replay window, so the first request gets an Echo option and goes once more.
   async "get after echo"(peer) {
     const text = await textOf(peer, "hello");
     expect(text === "Hello World!", `payload "${text}"`);
@@ -253,7 +253,8 @@ const CHECKS: { readonly [name: string]: (peer: Peer) => Promise<void> } = {
 
   async "other contexts"(peer) {
     for (const parameters of otherContexts()) {
-      const text = await textOf(peer, "hello", peer.context(parameters));
+      // aiocoap finds a context with an ID Context only by its kid context.
+      const text = await textOf(peer, "hello", peer.context(parameters, parameters.idContext !== undefined));
       expect(text === "Hello World!", `algorithm ${parameters.algorithm}: payload "${text}"`);
     }
   },

@@ -43,8 +43,12 @@ export function install(directory: string): string {
   return python;
 }
 
-/** Writes a context as aiocoap reads it, as if never used. @returns its directory */
-export function writeContext(directory: string, parameters: ContextParameters): string {
+/**
+ * Writes a context as aiocoap reads it.
+ * @param lost as after a crash: the replay window is unknown, and has to be recovered by Echo; otherwise never used
+ * @returns its directory
+ */
+export function writeContext(directory: string, parameters: ContextParameters, lost = false): string {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
   const { algorithm = 10, idContext } = parameters;
@@ -58,6 +62,7 @@ export function writeContext(directory: string, parameters: ContextParameters): 
     ...(idContext === undefined ? {} : { "id-context_hex": toHex(idContext) }),
   };
   writeFileSync(join(directory, "settings.json"), JSON.stringify(settings));
+  if (lost) writeFileSync(join(directory, "sequence.json"), '{"next-to-send": 1000, "received": "unknown"}');
   return directory;
 }
 
