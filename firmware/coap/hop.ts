@@ -18,7 +18,6 @@ import {
   emptyMessage,
   encodeMessage,
   HEADER_LENGTH,
-  MAX_TOKEN_LENGTH,
   resetFor,
 } from "./codec.js";
 import { fingerprint } from "./deduplication.js";
@@ -70,15 +69,18 @@ export interface MeshBound {
 export interface CoapHopOptions {
   /** Random bytes: where message IDs and tokens start. */
   random(length: number): Uint8Array;
-  /** bytes of the tokens towards the server, 1–8, default 2 */
+  /** bytes of the tokens towards the server, 1–4, default 2 */
   readonly upstreamTokenLength?: number;
-  /** bytes of the tokens of the server's requests on the nodes' side, 1–8, default 1 */
+  /** bytes of the tokens of the server's requests on the nodes' side, 1–4, default 1 */
   readonly meshTokenLength?: number;
   /** ms that names live behind their last use, default EXCHANGE_LIFETIME */
   readonly lifetime?: number;
   /** ms that the token of an observation lives behind its last notification; default a day (RFC 7641 §4.5) and a lifetime */
   readonly observeLifetime?: number;
-  /** pairs of names in each of the four tables, default 512. A pair takes about 100 bytes on the board. */
+  /**
+   * Pairs of names in each of the four tables, default 512: of message IDs the next power of two. On the board a pair of
+   * IDs takes some 80 bytes, a pair of tokens some 300; 64 of them serve as many nodes.
+   */
   readonly limit?: number;
   /** what follows the four hex digits of a node's address in Uri-Host, default ".mesh" */
   readonly hostSuffix?: string;
@@ -103,7 +105,7 @@ export class CoapHop {
   /** of requests of the server */
   readonly #meshTokens: TokenNames;
 
-  /** @throws RangeError for a token length out of 1–8 */
+  /** @throws RangeError for a token length out of 1–4 */
   constructor(options: CoapHopOptions) {
     this.counters = options.counters ?? new Counters();
     this.#lifetime = options.lifetime ?? exchangeLifetime(DEFAULT_TRANSMISSION);
@@ -111,11 +113,11 @@ export class CoapHop {
     this.#hostSuffix = (options.hostSuffix ?? ".mesh").toLowerCase();
     const limit = options.limit ?? 512;
     const ids = options.random(4);
-    this.#upstreamIds = new MessageIdNames("upstream", (ids[0] << 8) | ids[1], limit, this.counters);
-    this.#meshIds = new MessageIdNames("mesh", (ids[2] << 8) | ids[3], limit, this.counters);
-    const upstreamToken = options.random(checkTokenLength(options.upstreamTokenLength ?? 2)).slice();
+    this.#upstreamIds = new MessageIdNames((ids[0] << 8) | ids[1], limit, this.counters);
+    this.#meshIds = new MessageIdNames((ids[2] << 8) | ids[3], limit, this.counters);
+    const upstreamToken = options.random(checkTokenLength(options.upstreamTokenLength ?? 2));
     this.#upstreamTokens = new TokenNames("upstream", upstreamToken, limit, this.counters);
-    const meshToken = options.random(checkTokenLength(options.meshTokenLength ?? 1)).slice();
+    const meshToken = options.random(checkTokenLength(options.meshTokenLength ?? 1));
     this.#meshTokens = new TokenNames("mesh", meshToken, limit, this.counters);
   }
 
@@ -138,7 +140,7 @@ export class CoapHop {
 
     let { token } = message;
     if (isRequest(code)) {
-      const limited = this.#hopLimit(message, this.#meshIds, source, now);
+      const limited = this.#hopLimit(message, this.#meshIds);
       if (limited !== undefined) return limited;
       const replaced = this.#upstreamTokens.replace(source, token, now, now + this.#lifetime);
       if (replaced === undefined) return this.#refuse("hop-tokens-used-up");
@@ -152,9 +154,10 @@ export class CoapHop {
 
     let messageId: number;
     if (type === Type.ACK || type === Type.RST) {
-      const pair = this.#meshIds.resolve(source, message.messageId, now);
-      if (pair === undefined) return this.#refuse("hop-message-id-unknown");
-      messageId = pair.origin;
+      const about = this.#meshIds.resolve(message.messageId, now);
+      // Nobody acknowledges in another node's place.
+      if (about === undefined || about.address !== source) return this.#refuse("hop-message-id-unknown");
+      messageId = about.id;
     } else {
       const print = fingerprint(bytes);
       messageId = this.#upstreamIds.replace(source, message.messageId, print, now, now + this.#lifetime);
@@ -177,7 +180,7 @@ export class CoapHop {
       return this.#refuse("hop-ping", emptyMessage(Type.RST, message.messageId));
     }
 
-    const about = isReply ? this.#upstreamIds.resolve(0, message.messageId, now) : undefined;
+    const about = isReply ? this.#upstreamIds.resolve(message.messageId, now) : undefined;
     if (isReply && about === undefined) return this.#refuse("hop-message-id-unknown");
     let destination = about?.address ?? 0;
     let { token } = message;
@@ -191,7 +194,7 @@ export class CoapHop {
       token = pair.origin;
       destination = pair.address;
     }
-    const messageId = about?.origin ?? this.#meshId(destination, message, bytes, now);
+    const messageId = about?.id ?? this.#meshId(destination, message, bytes, now);
     return { destination, bytes: splice(bytes, message, messageId, token) };
   }
 
@@ -199,10 +202,10 @@ export class CoapHop {
     const host = getString(message, OptionNumber.URI_HOST);
     const destination = host === undefined ? undefined : this.#addressOf(host);
     if (destination === undefined) {
-      const answer = errorAnswer(message, Code.NOT_FOUND, this.#upstreamIds.take(0, now));
+      const answer = errorAnswer(message, Code.NOT_FOUND, this.#upstreamIds.take());
       return this.#refuse("hop-host", answer, host);
     }
-    const limited = this.#hopLimit(message, this.#upstreamIds, 0, now);
+    const limited = this.#hopLimit(message, this.#upstreamIds);
     if (limited !== undefined) return limited;
     const token = this.#meshTokens.replace(destination, message.token, now, now + this.#lifetime);
     if (token === undefined) return this.#refuse("hop-tokens-used-up");
@@ -229,10 +232,10 @@ export class CoapHop {
   }
 
   /** Refuses a request that may go no further (RFC 8768 §3). `ids`: where the answer's message ID comes from. */
-  #hopLimit(request: CoapMessage, ids: MessageIdNames, address: number, now: number): HopRefusal | undefined {
+  #hopLimit(request: CoapMessage, ids: MessageIdNames): HopRefusal | undefined {
     const value = getOption(request, OptionNumber.HOP_LIMIT);
     if (value === undefined || value[0] > 1) return undefined;
-    const id = ids.take(address, now);
+    const id = ids.take();
     return value[0] === 0
       ? this.#refuse("hop-limit-zero", errorAnswer(request, Code.BAD_REQUEST, id))
       : this.#refuse("hop-limit", errorAnswer(request, Code.HOP_LIMIT_REACHED, id));
@@ -304,6 +307,6 @@ function isUnicast(address: number): boolean {
 }
 
 function checkTokenLength(length: number): number {
-  if (!(length >= 1 && length <= MAX_TOKEN_LENGTH)) throw new RangeError(`token length ${length}`);
+  if (!(length >= 1 && length <= 4)) throw new RangeError(`token length ${length}`);
   return length;
 }

@@ -1,4 +1,7 @@
-/** CoAP's message, parsed (RFC 7252 §3). The codec is in codec.ts, the option registry in numbers.ts. */
+/**
+ * CoAP's message, parsed (RFC 7252 §3). The codec is in codec.ts, numbers and names in numbers.ts, what is known about
+ * each option in options.ts.
+ */
 
 /** Message types (RFC 7252 §3). */
 export const Type = { CON: 0, NON: 1, ACK: 2, RST: 3 } as const;

@@ -278,12 +278,16 @@ export class PeerTable {
   }
 
   #evict(): boolean {
-    let peer = this.#oldest;
-    for (let i = 0; i < EVICTION_SCAN && peer !== undefined; i++, peer = peer.newer) {
-      if (peer.busy) continue;
-      this.remove(peer);
-      this.#counters.add("coap-peer-dropped");
-      return true;
+    for (let i = 0; i < EVICTION_SCAN && this.#oldest !== undefined; i++) {
+      const peer = this.#oldest;
+      if (!peer.busy) {
+        this.remove(peer);
+        this.#counters.add("coap-peer-dropped");
+        return true;
+      }
+      // Out of the way, so that the next call looks at others.
+      this.#unlink(peer);
+      this.#append(peer);
     }
     return false;
   }

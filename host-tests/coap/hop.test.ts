@@ -255,13 +255,13 @@ describe("CoAP hop: what it refuses", () => {
 
   it("more requests of the server than it has tokens for", () => {
     const hop = hopOf({ limit: 1000 });
-    const request = (i: number) =>
+    const request = (i: number, host = "0012.mesh") =>
       hop.fromUpstream(
         encodeMessage(
           message({
             messageId: i,
             token: new Uint8Array([1, i >> 8, i]),
-            options: [stringOption(OptionNumber.URI_HOST, "0012.mesh")],
+            options: [stringOption(OptionNumber.URI_HOST, host)],
           }),
         ),
         0,
@@ -269,16 +269,18 @@ describe("CoAP hop: what it refuses", () => {
     const tokens = new Set<number>();
     for (let i = 0; i < 256; i++) tokens.add((request(i) as MeshBound).bytes[4]);
     assert.equal(tokens.size, 256);
+    // Another node has tokens of its own.
+    assert.ok(!(request(257, "0013.mesh") instanceof Refusal));
     const refused = request(256);
     assert.ok(refused instanceof HopRefusal && refused.reason === "hop-tokens-used-up");
   });
 
   it("token lengths that no token has", () => {
     assert.throws(() => hopOf({ upstreamTokenLength: 0 }), RangeError);
-    assert.throws(() => hopOf({ meshTokenLength: 9 }), RangeError);
+    assert.throws(() => hopOf({ meshTokenLength: 5 }), RangeError);
   });
 
-  it("drops the names used least recently when there are too many, and counts them", () => {
+  it("drops the oldest message IDs and the tokens used least recently when there are too many, and counts them", () => {
     const hop = hopOf({ limit: 2 });
     up(hop, 1, "4102000107ff41");
     up(hop, 2, "4102000107ff41");
@@ -286,9 +288,18 @@ describe("CoAP hop: what it refuses", () => {
     up(hop, 3, "4102000107ff41");
     assert.equal(hop.size, 4);
     assert.equal(hop.counters.get("hop-dropped-oldest"), 2);
-    assert.equal(down(hop, "62441000aa00"), "0001 6144000107");
-    assert.equal(down(hop, "62441001aa01"), "hop-message-id-unknown");
+    assert.equal(down(hop, "62441000aa00"), "hop-message-id-unknown");
+    assert.equal(down(hop, "60001001"), "0002 60000001");
+    assert.equal(down(hop, "52445000aa00"), "0001 5144200007");
+    assert.equal(down(hop, "52445001aa01"), "hop-token-unknown 70005001");
     assert.equal(down(hop, "62441002aa02"), "0003 6144000107");
+  });
+
+  it("counts nothing as dropped that has expired", () => {
+    const hop = hopOf({ limit: 2, lifetime: 1000 });
+    for (let i = 0; i < 10; i++) up(hop, i + 1, "4102000107ff41", i * 1000);
+    assert.equal(hop.counters.get("hop-dropped-oldest"), 0);
+    assert.ok(hop.size <= 4);
   });
 });
 
@@ -363,7 +374,7 @@ describe("CoAP hop: properties", () => {
           now += wait;
           // Address 0 stands for the server.
           const result = source === 0 ? hop.fromUpstream(bytes, now) : hop.fromMesh(source, bytes, now);
-          assert.ok(hop.size <= 12);
+          assert.ok(hop.size <= 14);
           if (result instanceof HopRefusal && result.answer !== undefined) {
             assert.ok(!(decodeMessage(result.answer) instanceof Refusal));
           }
