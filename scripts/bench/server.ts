@@ -1,0 +1,149 @@
+/**
+ * How fast the cloud server is: OSCORE requests over loopback UDP, answered and verified. The load generator is another
+ * process (server-load.ts); it protects before the clock starts and verifies every answer after it stops.
+ */
+
+import { fork } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { hostCrypto } from "#hal/crypto.js";
+import { createCloud } from "../../cloud/cloud.js";
+import { Metrics } from "../../cloud/metrics.js";
+import { openSqlite } from "../../cloud/store/sqlite.js";
+import type { Store } from "../../cloud/store/store.js";
+import { UdpDriver } from "../../cloud/udp.js";
+import { MemoryStore } from "./memory-store.js";
+import { type LoadOptions, type LoadResult, nodeSpec } from "./server-load.js";
+import type { BenchRow } from "./sim.js";
+
+const LOAD = fileURLToPath(new URL("server-load.ts", import.meta.url));
+const NODES = 500;
+const IN_FLIGHT = 64;
+
+/** Runs the load generator against a port. */
+function load(options: LoadOptions): Promise<LoadResult> {
+  return new Promise((resolve, reject) => {
+    const child = fork(LOAD, [JSON.stringify(options)], { execArgv: ["--import", "tsx"] });
+    let result: LoadResult | undefined;
+    child.on("message", (message) => {
+      result = message as LoadResult;
+    });
+    child.on("error", reject);
+    child.on("exit", (code) => {
+      if (result !== undefined) resolve(result);
+      else reject(new Error(`the load generator ended with ${code}`));
+    });
+  });
+}
+
+async function withServer<T>(store: Store, nodes: number, use: (port: number) => Promise<T>): Promise<T> {
+  let driver: UdpDriver | undefined;
+  const cloud = await createCloud({
+    store,
+    crypto: hostCrypto,
+    send: (datagram, destination) => driver?.send(datagram, destination),
+  });
+  for (let i = 0; i < nodes; i++) await cloud.registry.upsert(nodeSpec(i));
+  driver = await UdpDriver.open({ host: "127.0.0.1", port: 0 }, new Metrics());
+  driver.start(cloud.endpoint);
+  try {
+    return await use(driver.address.port);
+  } finally {
+    await driver.close();
+    await cloud.stop();
+  }
+}
+
+/** Nothing but the sockets: what Node's dgram allows at best. */
+async function echo(requests: number): Promise<BenchRow> {
+  const socket = createSocket("udp4");
+  socket.on("message", (datagram, { address, port }) => socket.send(datagram, port, address));
+  await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
+  const { port } = socket.address();
+  const result = await load({
+    port,
+    nodes: 1,
+    requests,
+    inFlight: IN_FLIGHT,
+    confirmable: false,
+    echo: true,
+  });
+  socket.close();
+  return row("UDP echo, no protocol: the ceiling", result, `${IN_FLIGHT} in flight`);
+}
+
+function row(name: string, result: LoadResult, note: string): BenchRow {
+  const { answered, requests, seconds, median, p99, wrong } = result;
+  const lost = requests - answered;
+  return {
+    name,
+    value: Math.round(answered / seconds),
+    unit: "requests/s",
+    note:
+      `${note}; median ${median.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms; ` +
+      `${answered} answers verified, ${wrong} wrong, ${lost} lost`,
+  };
+}
+
+async function measure(name: string, store: Store, confirmable: boolean, inFlight: number, requests: number) {
+  const result = await withServer(store, NODES, (port) =>
+    load({ port, nodes: NODES, requests, inFlight, confirmable, echo: false }),
+  );
+  return row(name, result, `${inFlight} in flight, ${NODES} nodes`);
+}
+
+/** Heap and other memory that known nodes take, each of which has spoken once. */
+async function memory(nodes: number): Promise<BenchRow> {
+  const used = () => {
+    globalThis.gc?.();
+    return process.memoryUsage().heapUsed + process.memoryUsage().external;
+  };
+  const before = used();
+  const store = new MemoryStore();
+  const cloud = await createCloud({ store, crypto: hostCrypto, send: () => {} });
+  for (let i = 0; i < nodes; i++) await cloud.registry.upsert(nodeSpec(i));
+  const megabytes = (used() - before - store.bytes) / 2 ** 20;
+  const known = cloud.registry.size;
+  await cloud.stop();
+  return {
+    name: `memory of ${known} known nodes`,
+    value: Number(megabytes.toFixed(1)),
+    unit: "MB",
+    note: globalThis.gc === undefined ? "without --expose-gc: an upper bound" : "heap and buffers",
+  };
+}
+
+/** The suite. @param scale 1 for figures to be quoted, less for a quick look */
+export async function runServerBench(scale = 1): Promise<BenchRow[]> {
+  const directory = mkdtempSync(join(tmpdir(), "oscore-mesh-bench-"));
+  const many = Math.round(400_000 * scale);
+  try {
+    return [
+      await echo(many),
+      await measure("OSCORE NON, store in memory", new MemoryStore(), false, IN_FLIGHT, many),
+      await measure("OSCORE CON, store in memory", new MemoryStore(), true, IN_FLIGHT, many),
+      await measure(
+        "readings behind a SQLite commit, CON",
+        openSqlite({ file: join(directory, "a.db") }),
+        true,
+        IN_FLIGHT,
+        many / 2,
+      ),
+      await measure(
+        "readings behind a SQLite commit, CON",
+        openSqlite({ file: join(directory, "b.db") }),
+        true,
+        8 * IN_FLIGHT,
+        many / 2,
+      ),
+      await memory(10_000),
+    ];
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+export default runServerBench;
