@@ -157,7 +157,7 @@ export class World {
       settings: FAST_SETTINGS,
       random: this.#random.fork(`modem ${device.name}`),
     });
-    const role = new GatewayRole({ ...hal, modem: port }, device.identity, {
+    const role = new GatewayRole({ ...hal, modem: port, queueStore: hal.storage }, device.identity, {
       modem: { apn: "iot.example", server },
       ...(healthInterval !== undefined && { healthInterval }),
     });

@@ -28,15 +28,20 @@ export interface Measurement {
 export class Outbox {
   readonly #capacity: number;
   readonly #counters: Counters;
+  readonly #onDropped: ((measurement: Measurement) => void) | undefined;
   readonly #waiting: Waiting[] = [];
   /** How many at the front travel in the request that is under way. */
   #underWay = 0;
 
-  /** @param capacity readings kept at most; counters: "reading dropped: outbox full" */
-  constructor(capacity: number, counters: Counters) {
+  /**
+   * @param capacity readings kept at most; counters: "reading dropped: outbox full"
+   * @param onDropped told of each reading that is dropped without the server's word that it has it
+   */
+  constructor(capacity: number, counters: Counters, onDropped?: (measurement: Measurement) => void) {
     if (!(capacity >= 1)) throw new RangeError(`outbox capacity ${capacity}: at least 1`);
     this.#capacity = capacity;
     this.#counters = counters;
+    this.#onDropped = onDropped;
   }
 
   get length(): number {
@@ -53,10 +58,11 @@ export class Outbox {
       unnamed: false,
     });
     if (this.#waiting.length > this.#capacity) {
-      this.#waiting.shift();
+      const dropped = this.#waiting.shift() as Waiting;
       // What was dropped may be on its way at this moment: its answer then confirms one reading less.
       if (this.#underWay > 0) this.#underWay--;
       this.#counters.add("reading dropped: outbox full");
+      this.#onDropped?.(dropped);
     }
   }
 

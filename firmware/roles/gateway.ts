@@ -1,44 +1,49 @@
-import type { Hal, MeshMessage, ModemPort } from "../../hal/hal.js";
+import type { Hal, KeyValueStore, MeshMessage, ModemPort } from "../../hal/hal.js";
 import { Counters } from "../bytes/counters.js";
 import { Refusal } from "../bytes/refusal.js";
 import { CoapHop } from "../coap/hop.js";
 import { OPCODE_COAP_STATUS } from "../mesh/numbers.js";
 import type { MeshStack } from "../mesh/stack.js";
 import type { SaraR4Config } from "../modem/config.js";
-import { SaraR4, type SendOutcome } from "../modem/sara-r4.js";
-import { encodeHealth } from "../reading/codec.js";
-import type { Health } from "../reading/reading.js";
+import { SaraR4 } from "../modem/sara-r4.js";
+import { GatewayHealth, type GatewayState, type HealthReport } from "./gateway-health.js";
 import type { Identity } from "./identity.js";
 import { makeMeshStack } from "./mesh.js";
 import { Pump, type Timed } from "./pump.js";
 import { ServerLink } from "./server-link.js";
-import { UplinkQueue } from "./uplink-queue.js";
+import { type GatherOptions, type KeepOptions, Uplink } from "./uplink.js";
+import type { UplinkQueueOptions } from "./uplink-queue.js";
 
 /** What a gateway is connected to. */
 export interface GatewayHal extends Hal {
   readonly modem: ModemPort;
+  /** A place for what waits for coverage, so that it outlives power; {@link Hal.storage} itself will do. */
+  readonly queueStore?: KeyValueStore;
 }
 
 export interface GatewayOptions {
   readonly modem: SaraR4Config;
-  /** Datagrams kept while the modem is out of coverage; default 256. */
-  readonly queue?: number;
-  /** ms that a datagram is kept; default 24 h. */
-  readonly queueLifetime?: number;
-  /** ms between reports of its own health; default 60 s. */
+  /** Bounds of what is kept while the modem is out of coverage. */
+  readonly queue?: Pick<UplinkQueueOptions, "capacity" | "bytes" | "lifetime">;
+  /** When and how much of it is written to its place, if the HAL has one. */
+  readonly keep?: Omit<KeepOptions, "place">;
+  /** How datagrams are gathered; only with the modem's power saving. */
+  readonly gather?: GatherOptions;
+  /** ms between reports of its own health; default 60 s, with the modem's power saving 15 min. */
   readonly healthInterval?: number;
 }
 
-const DAY = 86_400_000;
+const NEVER = Number.POSITIVE_INFINITY;
 /** The first health report comes early: a technician waits for it. */
 const FIRST_HEALTH = 1000;
-/** A node not heard for so long is not reported as heard. */
-const HEARD_LIFETIME = 3_600_000;
-/** Nodes remembered as heard. */
-const HEARD_LIMIT = 256;
-/** In one report: what fits into one datagram of the modem (512 bytes in hex mode). The server puts them together. */
-const HEARD_REPORTED = 24;
-const DROPS_REPORTED = 8;
+const HEALTH_INTERVAL = 60_000;
+/** A report costs a radio session, unless it finds one. */
+const SAVING_HEALTH_INTERVAL = 900_000;
+/** Intervals that a report waits for somebody else's session. */
+const SESSIONS_WAITED = 3;
+/** Bytes that CoAP and OSCORE put around a report at most: header, token, option with a kid context, tag of 16. */
+const PROTECTION = 80;
+const WATCHDOG_INTERVAL = 10_000;
 
 const RAT_NAMES = { "lte-m": "LTE-M", "nb-iot": "NB-IoT", gprs: "GPRS" } as const;
 
@@ -51,21 +56,26 @@ export class GatewayRole implements Timed {
   readonly stack: MeshStack;
   readonly hop: CoapHop;
   readonly modem: SaraR4;
-  readonly queue: UplinkQueue;
+  readonly uplink: Uplink;
   readonly counters = new Counters();
   readonly #hal: GatewayHal;
   readonly #identity: Identity;
   readonly #healthInterval: number;
   readonly #link: ServerLink;
   readonly #pump: Pump;
-  readonly #heard = new Map<number, { hops: number; at: number; reported: number }>();
-  readonly #dropsReported = new Map<string, number>();
+  readonly #health = new GatewayHealth();
   readonly #startedAt: number;
-  /** What the modem has in hand. */
-  #sending: Uint8Array | undefined;
-  #nextHealth = Number.POSITIVE_INFINITY;
+  readonly #saving: boolean;
+  /** When the next report is due, and when it is looked at again. */
+  #healthDue = NEVER;
+  #nextHealth = NEVER;
+  #nextFeed = NEVER;
+  #stopping = false;
 
-  /** @throws Error for an identity without what a gateway needs: AppKey, security context */
+  /**
+   * Takes over what an earlier run has left in the queue's place.
+   * @throws Error for an identity without what a gateway needs: AppKey, security context
+   */
   constructor(hal: GatewayHal, identity: Identity, options: GatewayOptions) {
     const { mesh, oscore } = identity;
     if (mesh.appKey === undefined || oscore === undefined) {
@@ -73,23 +83,28 @@ export class GatewayRole implements Timed {
     }
     this.#hal = hal;
     this.#identity = identity;
-    this.#healthInterval = options.healthInterval ?? 60_000;
+    this.#saving = options.modem.powerSaving !== undefined;
+    this.#healthInterval =
+      options.healthInterval ?? (this.#saving ? SAVING_HEALTH_INTERVAL : HEALTH_INTERVAL);
     this.#startedAt = hal.clock.now();
-    const random = (length: number) => hal.crypto.random(length);
-    this.queue = new UplinkQueue(options.queue ?? 256, options.queueLifetime ?? DAY, this.counters);
-    this.hop = new CoapHop({ random });
+    this.hop = new CoapHop({ random: (length) => hal.crypto.random(length) });
     this.stack = makeMeshStack(hal, mesh);
     this.stack.onMessage = (message) => this.#fromMesh(message);
-    const { serial, powerOn, reset, vInt } = hal.modem;
-    this.modem = new SaraR4({
-      write: (bytes) => serial.write(bytes),
-      setBaud: (baud) => serial.setBaud(baud),
-      lines: { ...(powerOn && { powerOn }), ...(reset && { reset }), ...(vInt && { vInt }) },
-      config: options.modem,
-      onDatagram: (bytes, now) => this.#fromUpstream(bytes, now),
-      onState: (_state, now) => this.#drain(now),
-      onSent: (outcome, now) => this.#sent(outcome, now),
-    });
+    this.modem = this.#makeModem(options.modem);
+    const { queueStore } = hal;
+    this.uplink = new Uplink(
+      {
+        modem: this.modem,
+        counters: this.counters,
+        ...options.queue,
+        ...(this.#saving && { gather: options.gather ?? {} }),
+        onOpen: (now) => {
+          if (now >= this.#healthDue) this.#tellHealth(now);
+        },
+        ...(queueStore !== undefined && { keep: { ...options.keep, place: queueStore } }),
+      },
+      this.#startedAt,
+    );
     this.#link = new ServerLink({
       crypto: hal.crypto,
       storage: hal.storage,
@@ -98,30 +113,64 @@ export class GatewayRole implements Timed {
       // Through the hop like everybody's, so that message IDs and tokens of the one socket never collide.
       send: (message) => this.#forward(mesh.address, message, hal.clock.now()),
     });
-    this.#pump = new Pump(hal.clock, this, this.stack, this.modem, this.#link);
+    this.#pump = new Pump(hal.clock, this, this.stack, this.modem, this.uplink, this.#link);
+  }
+
+  #makeModem(config: SaraR4Config): SaraR4 {
+    const { serial, powerOn, reset, vInt } = this.#hal.modem;
+    return new SaraR4({
+      write: (bytes) => serial.write(bytes),
+      setBaud: (baud) => serial.setBaud(baud),
+      lines: { ...(powerOn && { powerOn }), ...(reset && { reset }), ...(vInt && { vInt }) },
+      config,
+      onDatagram: (bytes, now) => this.#fromUpstream(bytes, now),
+      onState: (_state, now) => {
+        if (!this.#stopping) this.uplink.drain(now);
+      },
+      onSent: (outcome, now) => {
+        if (!this.#stopping) this.uplink.sent(outcome, now);
+      },
+    });
   }
 
   start(): void {
-    const { clock, bearer, modem } = this.#hal;
+    const { clock, bearer } = this.#hal;
     bearer.onReceive = (data, _address, rssi) => {
       this.stack.receive(data, rssi, clock.now());
       this.#pump.settle();
     };
-    modem.serial.onReadable = () => {
-      const bytes = modem.serial.read();
-      if (bytes !== undefined) this.modem.receive(bytes, clock.now());
-      this.#pump.settle();
-    };
-    this.#nextHealth = clock.now() + FIRST_HEALTH;
+    this.#listenToModem(this.#pump);
+    this.#healthDue = clock.now() + FIRST_HEALTH;
+    this.#nextHealth = this.#healthDue;
+    this.#nextFeed = clock.now();
     this.modem.start(clock.now());
     this.#pump.settle();
   }
 
-  /** Orderly: the modem is told to switch off, what was reserved and not used is given back. */
+  #listenToModem(pump: Pump): void {
+    const { clock, modem } = this.#hal;
+    modem.serial.onReadable = () => {
+      const bytes = modem.serial.read();
+      if (bytes !== undefined) this.modem.receive(bytes, clock.now());
+      pump.settle();
+    };
+  }
+
+  /**
+   * Orderly: what waits is written down, what was reserved and not used is given back. The modem is told to leave the
+   * network and to switch off, which takes it some seconds more: its state is "off" then.
+   */
   stop(): void {
-    this.modem.stop(this.#hal.clock.now());
+    const { clock } = this.#hal;
+    this.#stopping = true;
     this.halt();
+    this.uplink.keepAll(clock.now());
     this.stack.flush();
+    // The modem alone goes on: what the mesh would still send has no numbers reserved any more.
+    const pump = new Pump(clock, this.modem);
+    this.#listenToModem(pump);
+    this.modem.stop(clock.now());
+    pump.settle();
   }
 
   /** At once, as when the power goes: nothing is stored, the modem is left as it is. */
@@ -132,38 +181,48 @@ export class GatewayRole implements Timed {
   }
 
   get deadline(): number {
-    return this.#nextHealth;
+    return Math.min(this.#nextHealth, this.#nextFeed);
   }
 
   tick(now: number): void {
+    if (now >= this.#nextFeed) {
+      this.#hal.board.feedWatchdog();
+      this.#nextFeed = now + WATCHDOG_INTERVAL;
+    }
     if (now < this.#nextHealth) return;
-    this.#hal.board.feedWatchdog();
-    // Before there is a way out, a report would only wait and be old when it leaves.
-    const early = this.modem.state !== "ready" && this.modem.state !== "asleep";
-    this.#nextHealth = now + (early ? FIRST_HEALTH : this.#healthInterval);
-    if (early || this.#link.busy) return;
-    this.#link.post(encodeHealth(this.health(now)), now, () => {});
+    const alone = this.#healthDue + SESSIONS_WAITED * this.#healthInterval;
+    // A radio session that somebody else begins carries the report for nothing.
+    if (!this.#saving || this.uplink.isOpen(now) || now >= alone) this.#tellHealth(now);
+    else this.#nextHealth = alone;
   }
 
-  /**
-   * How this gateway is: what its next health report says. Of the drops those that grew most since they were last
-   * told, of the nodes those that were not told for longest.
-   */
-  health(now: number): Health {
+  #tellHealth(now: number): void {
+    // Before there is a way out, a report would only wait and be old when it leaves.
+    const early = this.modem.state !== "ready" && this.modem.state !== "asleep";
+    this.#healthDue = now + (early ? FIRST_HEALTH : this.#healthInterval);
+    this.#nextHealth = this.#healthDue;
+    if (early || this.#link.busy) return;
+    const report = this.health(now);
+    this.#link.post(report.payload, now, (outcome) => {
+      if (outcome === "accepted") report.told();
+    });
+  }
+
+  /** How this gateway is: what its next health report says. */
+  health(now: number): HealthReport {
     const { board } = this.#hal;
     const { rsrp, rat } = this.modem.signal;
     const battery = board.batteryVoltage();
-    return {
+    const state: GatewayState = {
       uptime: Math.floor((now - this.#startedAt) / 1000),
       resetReason: board.resetReason,
       modem: this.modem.state,
-      queue: this.queue.length,
-      drops: this.#dropsToReport(),
-      heard: this.#heardToReport(now),
+      queue: this.uplink.queue.length,
       ...(battery !== undefined && { battery: Math.round(battery) }),
       ...(rsrp !== undefined && { rsrp }),
       ...(rat !== undefined && { rat: RAT_NAMES[rat] }),
     };
+    return this.#health.report(state, this.drops(), this.modem.maxDatagram - PROTECTION, now);
   }
 
   /** Everything that was dropped or went wrong since the start, by reason. */
@@ -181,95 +240,41 @@ export class GatewayRole implements Timed {
     return drops;
   }
 
-  #dropsToReport(): Map<string, number> {
-    const growth = (name: string, count: number) => count - (this.#dropsReported.get(name) ?? 0);
-    const grown = [...this.drops()]
-      .filter(([name, count]) => growth(name, count) > 0)
-      .sort((a, b) => growth(...b) - growth(...a))
-      .slice(0, DROPS_REPORTED);
-    for (const [name, count] of grown) this.#dropsReported.set(name, count);
-    return new Map(grown);
-  }
-
-  #heardToReport(now: number): Map<number, number> {
-    for (const [address, { at }] of this.#heard) {
-      if (now - at > HEARD_LIFETIME) this.#heard.delete(address);
-    }
-    const due = [...this.#heard].sort((a, b) => a[1].reported - b[1].reported).slice(0, HEARD_REPORTED);
-    for (const [, node] of due) node.reported = now;
-    return new Map(due.map(([address, { hops }]) => [address, hops]));
-  }
-
   #fromMesh({ source, opcode, parameters, ttl }: MeshMessage): void {
     if (opcode !== OPCODE_COAP_STATUS) {
       this.counters.add("mesh: unknown opcode");
       return;
     }
     const now = this.#hal.clock.now();
-    this.#note(source, this.#identity.mesh.ttl - ttl + 1, now);
+    this.#health.hear(source, this.#identity.mesh.ttl - ttl + 1, now);
     this.#forward(source, parameters, now);
-  }
-
-  /** The most recently heard stay. */
-  #note(source: number, hops: number, now: number): void {
-    const reported = this.#heard.get(source)?.reported ?? Number.NEGATIVE_INFINITY;
-    this.#heard.delete(source);
-    this.#heard.set(source, { hops: Math.max(1, hops), at: now, reported });
-    if (this.#heard.size <= HEARD_LIMIT) return;
-    for (const oldest of this.#heard.keys()) {
-      this.#heard.delete(oldest);
-      break;
-    }
   }
 
   /** A message from a node (or from this gateway itself) on its way to the server. */
   #forward(source: number, message: Uint8Array, now: number): void {
     const upstream = this.hop.fromMesh(source, message, now);
-    if (upstream instanceof Refusal) {
-      if (upstream.answer !== undefined) this.#deliver(source, upstream.answer, now);
-      return;
+    if (!(upstream instanceof Refusal)) {
+      this.uplink.push(upstream, source, (message[2] << 8) | message[3], now);
+    } else if (upstream.answer !== undefined) {
+      this.#deliver(source, upstream.answer, now);
     }
-    this.queue.push(upstream, now);
-    this.#drain(now);
   }
 
   #fromUpstream(datagram: Uint8Array, now: number): void {
+    this.uplink.heard(now);
     const downstream = this.hop.fromUpstream(datagram, now);
-    if (downstream instanceof Refusal) {
-      if (downstream.answer !== undefined) {
-        this.queue.push(downstream.answer, now);
-        this.#drain(now);
-      }
-      return;
+    if (!(downstream instanceof Refusal)) {
+      this.#deliver(downstream.destination, downstream.bytes, now);
+    } else if (downstream.answer !== undefined) {
+      const { answer } = downstream;
+      this.uplink.push(answer, this.#identity.mesh.address, (answer[2] << 8) | answer[3], now);
     }
-    this.#deliver(downstream.destination, downstream.bytes, now);
   }
 
   /** A message for a node, or for this gateway itself. */
   #deliver(destination: number, message: Uint8Array, now: number): void {
     if (destination === this.#identity.mesh.address) this.#link.receive(message, now);
     else if (!this.stack.send(destination, OPCODE_COAP_STATUS, message)) this.counters.add("mesh: no room");
-  }
-
-  #drain(now: number): void {
-    if (this.#sending !== undefined || !this.modem.canSend) return;
-    const datagram = this.queue.head(now);
-    if (datagram === undefined) return;
-    if (datagram.length > this.modem.maxDatagram) {
-      this.queue.sent(datagram);
-      this.counters.add("uplink: dropped, too long");
-      this.#drain(now);
-      return;
-    }
-    this.#sending = datagram;
-    if (!this.modem.send(datagram, now)) this.#sending = undefined;
-  }
-
-  #sent(outcome: SendOutcome, now: number): void {
-    // What was refused, or may not have left, stays at the head: a copy too many is removed by the server.
-    if (outcome === "sent" && this.#sending !== undefined) this.queue.sent(this.#sending);
-    this.#sending = undefined;
-    this.#drain(now);
   }
 }
 

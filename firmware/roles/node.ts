@@ -24,6 +24,8 @@ export interface NodeOptions {
   readonly outbox?: number;
   /** Told of each measurement, for whoever wants to compare it with what arrives. */
   readonly onMeasured?: (measurement: Measurement, now: number) => void;
+  /** Told of each reading that the outbox dropped, likewise. */
+  readonly onDropped?: (measurement: Measurement) => void;
 }
 
 /**
@@ -55,7 +57,7 @@ export class NodeRole implements Timed {
     this.#identity = identity;
     this.#options = options;
     this.#publish = mesh.publish;
-    this.outbox = new Outbox(options.outbox ?? 64, this.counters);
+    this.outbox = new Outbox(options.outbox ?? 64, this.counters, options.onDropped);
     this.stack = makeMeshStack(hal, mesh);
     this.stack.onMessage = (message) => this.#onMessage(message);
     this.#link = this.#makeLink(oscore);
