@@ -78,6 +78,39 @@ describe("CoAP hop: requests of nodes", () => {
     assert.equal(down(hop, "62441000aa01"), "hop-token-unknown");
   });
 
+  it("tells nodes and tokens of any length apart", () => {
+    const hop = hopOf();
+    const tokens = [
+      "",
+      "00",
+      "0000",
+      "07",
+      "0700",
+      "07000000",
+      "0700000000",
+      "070000000000",
+      "0700000000000000",
+    ];
+    const upstream = new Set<string>();
+    for (const node of [1, 2, 0x7fff]) {
+      for (const token of tokens) {
+        const request = `4${token.length / 2}010001${token}`;
+        const sent = up(hop, node, request);
+        upstream.add(sent.slice(8, 12));
+        assert.ok(down(hop, `6245${sent.slice(4, 12)}`).endsWith(` 6${token.length / 2}450001${token}`));
+      }
+    }
+    assert.equal(upstream.size, 3 * tokens.length);
+  });
+
+  it("takes a token of another length for another token", () => {
+    const hop = hopOf({ random: scripted([0x10, 0x00, 0x20, 0x00], [0x00, 0xb0], [0xb0]) });
+    assert.equal(up(hop, NODE, "4102000107ff41"), "4202100000b0ff41");
+    assert.equal(down(hop, "61441000b0"), "hop-token-unknown");
+    assert.equal(down(hop, "634410000000b0"), "hop-token-unknown");
+    assert.equal(down(hop, "6244100000b0"), "0012 6144000107");
+  });
+
   it("leads empty ACK, separate answer and its ACK through", () => {
     const hop = hopOf();
     up(hop, NODE, "4102000107ff41");
@@ -251,6 +284,8 @@ describe("CoAP hop: what it refuses", () => {
     assert.equal(down(hop, "62441000aa00", 1000), "hop-message-id-unknown");
     assert.equal(down(hop, "52445000aa00", 1998), "0012 5144200007");
     assert.equal(down(hop, "52445001aa00", 2998), "hop-token-unknown 70005001");
+    // The same bytes so much later are another message.
+    assert.equal(up(hop, NODE, "4102000107ff41", 3000), "42021001aa01ff41");
   });
 
   it("more requests of the server than it has tokens for", () => {
