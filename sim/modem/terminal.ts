@@ -91,6 +91,8 @@ export class Terminal {
       if (this.#data !== undefined) this.#take(byte);
       else if (this.#busy) this.#typed.push(byte);
       else {
+        // The LF of a host that ends its lines in CR LF is no character of the next line, and is not echoed.
+        if (byte === LF && this.#line.length === 0) continue;
         if (this.echo) echo.push(byte);
         if (this.#key(byte)) {
           this.#emitBytes(Uint8Array.from(echo.slice(echoed)));

@@ -44,7 +44,7 @@ const ANSWERS: readonly (readonly [string, readonly string[]])[] = [
   ["AT+CGACT?", ["+CGACT: 1,1", "OK"]],
   ['AT+CGDCONT=1,"IP","iot.example"', ["OK"]],
   ["AT+CGDCONT?", ['+CGDCONT: 1,"IP","iot.example","10.64.0.1",0,0,0,0', "OK"]],
-  ["AT+CGPADDR=1", ['+CGPADDR: 1,"10.64.0.1"', "OK"]],
+  ["AT+CGPADDR=1", ["+CGPADDR: 1,10.64.0.1", "OK"]],
   ["AT+CSQ", ["+CSQ: 19,99", "OK"]],
   ["AT+CESQ", ["+CESQ: 99,99,255,255,20,46", "OK"]],
   ["AT+UMNOPROF?", ["+UMNOPROF: 0", "OK"]],

@@ -79,11 +79,7 @@ describe("simulated modem: power", () => {
     assert.deepEqual(t.at("AT+CFUN=15", 100), ["OK"]);
     t.run(7000);
     t.take();
-    assert.deepEqual(
-      t.at("AT+CEREG?"),
-      ["AT+CEREG?", "+CEREG: 0,0", "OK"],
-      "echo on, form 0, no SIM yet",
-    );
+    assert.deepEqual(t.at("AT+CEREG?"), ["AT+CEREG?", "+CEREG: 0,0", "OK"], "echo on, form 0, no SIM yet");
     assert.match(t.at("AT+CGDCONT?")[1], /"iot.example"/);
     t.run(20_000);
     assert.equal(t.at("AT+CEREG?")[1], "+CEREG: 0,1");

@@ -71,6 +71,19 @@ describe("simulated modem: UART", () => {
     assert.deepEqual(t.at("nonsense"), []);
   });
 
+  it("echoes a line that ends in CR LF without a stray LF behind the answer", () => {
+    const t = rig();
+    t.modem.switchOn();
+    t.run(10_000);
+    t.take();
+    t.type("AT\r\n");
+    t.run(50);
+    assert.equal(t.take(), "AT\r\r\nOK\r\n");
+    t.type("AT\r\n");
+    t.run(50);
+    assert.equal(t.take(), "AT\r\r\nOK\r\n");
+  });
+
   it("answers in numbers after V0, and not at all after Q1", () => {
     const t = rig();
     t.boot();

@@ -216,7 +216,8 @@ const address: Handler = (modem, call, lines) => {
     lines.push("+CGPADDR: (1)");
     return undefined;
   }
-  lines.push(`+CGPADDR: 1,"${modem.connectedToNetwork ? "10.64.0.1" : "0.0.0.0"}"`);
+  // Without quotes: drivers that run on real ones parse it so.
+  lines.push(`+CGPADDR: 1,${modem.connectedToNetwork ? "10.64.0.1" : "0.0.0.0"}`);
   return undefined;
 };
 

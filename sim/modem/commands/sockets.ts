@@ -22,7 +22,7 @@ const ERROR_AFTER_SEND = 65;
 const CONNECT_DELAY = 300;
 
 /** From the name to the answer. */
-const DNS_DELAY = 200;
+const DNS_DELAY = 100;
 
 /** The socket of the first argument. */
 function socketOf(modem: ModemCore, call: Call): ModemSocket | undefined {
