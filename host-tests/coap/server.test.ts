@@ -619,6 +619,23 @@ describe("CoAP server: observe, as in ETSI TD_COAP_OBS", () => {
     assert.ok(told.length < 20);
   });
 
+  it("makes a NON observer wait for the interval, and says when it is over", () => {
+    const world = new World();
+    const { told } = world.observe("obs", { confirmable: false });
+    world.network.run(1000);
+    world.change();
+    world.change();
+    world.network.run(2000);
+    assert.deepEqual(told, ["state 0"]);
+    const due = world.server.deadline;
+    assert.ok(due > 2000 && due <= 4000);
+    world.network.run(due);
+    world.server.tick(due);
+    world.network.run(due + 100);
+    assert.deepEqual(told, ["state 0", "state 2"]);
+    assert.equal(world.server.deadline, Number.POSITIVE_INFINITY);
+  });
+
   it("notifies of a large resource by its first block, which carries the version of all (RFC 7959 §2.6)", () => {
     const world = new World();
     const observation = world.observe("obs-large");
