@@ -72,7 +72,8 @@ export class ByteWriter {
 
   /** What was written, as a view that the next `reset` or write may change. */
   view(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    const length = this.#length;
+    return length === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, length);
   }
 
   /** What was written, as a copy of its own. */

@@ -3,6 +3,7 @@ import { ByteWriter } from "../bytes/writer.js";
 import { encodeOptions } from "../coap/codec.js";
 import type { CoapOption } from "../coap/message.js";
 import { MAX_PARTIAL_IV_LENGTH } from "./option.js";
+import { encodePartialIv, partialIvLength, writePartialIv } from "./partial-iv.js";
 
 const OSCORE_VERSION = 1;
 const NO_BYTES = new Uint8Array(0);
@@ -52,22 +53,21 @@ export class AadTemplate {
   }
 
   /** The AAD without Class I options. Valid until the next call. */
-  fill(requestPartialIv: Uint8Array): Uint8Array {
-    const { length } = requestPartialIv;
+  fill(requestPartialIv: number): Uint8Array {
+    const length = partialIvLength(requestPartialIv);
     let aad = this.#byLength[length];
     if (aad === undefined) {
-      aad = encodeAad(this.#algorithm, this.#kid, requestPartialIv);
+      aad = encodeAad(this.#algorithm, this.#kid, encodePartialIv(requestPartialIv));
       this.#byLength[length] = aad;
     } else {
       // Behind the Partial IV only the empty `options` remains, one byte.
-      const at = aad.length - 1 - length;
-      for (let i = 0; i < length; i++) aad[at + i] = requestPartialIv[i];
+      writePartialIv(requestPartialIv, aad, aad.length - 1 - length, length);
     }
     return aad;
   }
 
   /** The AAD with Class I options, always encoded anew. */
-  encode(requestPartialIv: Uint8Array, classI: readonly CoapOption[]): Uint8Array {
-    return encodeAad(this.#algorithm, this.#kid, requestPartialIv, classI);
+  encode(requestPartialIv: number, classI: readonly CoapOption[]): Uint8Array {
+    return encodeAad(this.#algorithm, this.#kid, encodePartialIv(requestPartialIv), classI);
   }
 }

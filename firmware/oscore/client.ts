@@ -13,7 +13,6 @@ import { type ContextParameters, deriveContext, type SecurityContext } from "./c
 import type { Exchange } from "./exchange.js";
 import { isNotification, NotificationOrder } from "./notifications.js";
 import { oscoreOptionOf } from "./option.js";
-import { decodePartialIv } from "./partial-iv.js";
 import { protectRequest } from "./protect.js";
 import { RANDOM_LENGTH, unwrapIdContext } from "./rederivation.js";
 import { OscoreRefusal } from "./refusal.js";
@@ -263,7 +262,7 @@ export class ClientExchange {
 
   /** The Sender Sequence Number that it goes under now. */
   get partialIv(): number {
-    return decodePartialIv((this.#exchange as Exchange).requestPartialIv);
+    return (this.#exchange as Exchange).requestPartialIv;
   }
 
   /** @internal */

@@ -9,15 +9,15 @@ export class Exchange {
   readonly context: SecurityContext;
   /** Whether we sent the request. */
   readonly isClient: boolean;
-  /** request_piv, as in the request's option. */
-  readonly requestPartialIv: Uint8Array;
+  /** request_piv: as a number, because its bytes have one form only. */
+  readonly requestPartialIv: number;
   /**
    * Whether a response took the request's nonce. A server may protect one response with it and no more; a client
    * takes one such response and no more (§5.2, §8.4.2).
    */
   requestNonceUsed = false;
 
-  constructor(context: SecurityContext, isClient: boolean, requestPartialIv: Uint8Array) {
+  constructor(context: SecurityContext, isClient: boolean, requestPartialIv: number) {
     this.context = context;
     this.isClient = isClient;
     this.requestPartialIv = requestPartialIv;

@@ -20,15 +20,17 @@ export class NonceTemplate {
     this.#nonce = base.slice();
   }
 
-  /** The nonce of a Partial IV of 1 to 5 bytes. Valid until the next call. */
-  fill(partialIv: Uint8Array): Uint8Array {
+  /** The nonce of a Partial IV. Valid until the next call. */
+  fill(partialIv: number): Uint8Array {
     const nonce = this.#nonce;
     const base = this.#base;
     const end = nonce.length;
-    const start = end - partialIv.length;
-    let at = end - PADDED_PARTIAL_IV_LENGTH;
-    for (; at < start; at++) nonce[at] = base[at];
-    for (let i = 0; at < end; at++, i++) nonce[at] = base[at] ^ partialIv[i];
+    const start = end - PADDED_PARTIAL_IV_LENGTH;
+    // What is above 32 bits is beyond what shifts and xor see.
+    const high = Math.floor(partialIv / 0x100000000);
+    const low = partialIv - high * 0x100000000;
+    nonce[start] = base[start] ^ high;
+    for (let i = start + 1, shift = 24; i < end; i++, shift -= 8) nonce[i] = base[i] ^ (low >>> shift);
     return nonce;
   }
 }

@@ -41,22 +41,23 @@ export function protectRequest(
   options?: RequestOptions,
 ): ProtectedRequest {
   if (!isRequest(message.code)) throw new ProtectError(`code ${message.code} is no request`);
-  const bytes = encodePartialIv(partialIv);
   const wanted = options?.kidContext;
   const kidContext = wanted === true ? context.idContext : wanted === false ? undefined : wanted;
   const split = splitOptions(message, true);
   const aad =
-    split.classI.length === 0 ? context.senderAad.fill(bytes) : context.senderAad.encode(bytes, split.classI);
-  const payload = seal(context.senderAead, context.senderNonce.fill(bytes), aad, message, split);
+    split.classI.length === 0
+      ? context.senderAad.fill(partialIv)
+      : context.senderAad.encode(partialIv, split.classI);
+  const payload = seal(context.senderAead, context.senderNonce.fill(partialIv), aad, message, split);
   return {
     message: outerMessage(
       message,
       split.observe ? Code.FETCH : Code.POST,
       split.outer,
-      { partialIv: bytes, kidContext, kid: context.senderId },
+      { partialIv: encodePartialIv(partialIv), kidContext, kid: context.senderId },
       payload,
     ),
-    exchange: new Exchange(context, true, bytes),
+    exchange: new Exchange(context, true, partialIv),
   };
 }
 
@@ -92,7 +93,7 @@ export function protectResponse(
   let partialIv: Uint8Array | undefined;
   if (number !== undefined) {
     partialIv = encodePartialIv(number);
-    nonce = context.senderNonce.fill(partialIv);
+    nonce = context.senderNonce.fill(number);
   } else {
     if (exchange.requestNonceUsed) throw new ProtectError("its nonce was used for another response");
     exchange.requestNonceUsed = true;
@@ -122,7 +123,8 @@ function seal(
 ): Uint8Array {
   const { payload } = message;
   const { inner } = split;
-  let capacity = 2 + payload.length + aead.tagLength;
+  let capacity = 1 + aead.tagLength;
+  if (payload.length > 0) capacity += 1 + payload.length;
   for (let i = 0; i < inner.length; i++) capacity += 5 + inner[i].value.length;
   const writer = new ByteWriter(capacity);
   writer.u8(message.code);
@@ -141,6 +143,8 @@ function outerMessage(
   option: OscoreOption,
   payload: Uint8Array,
 ): CoapMessage {
-  insertOption(options, { number: OptionNumber.OSCORE, value: encodeOscoreOption(option) });
+  const oscore = { number: OptionNumber.OSCORE, value: encodeOscoreOption(option) };
+  if (options.length === 0 || options[options.length - 1].number < OptionNumber.OSCORE) options.push(oscore);
+  else insertOption(options, oscore);
   return { type: message.type, code, messageId: message.messageId, token: message.token, options, payload };
 }

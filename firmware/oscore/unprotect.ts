@@ -56,7 +56,8 @@ export function unprotectRequest(
 ): UnprotectedRequest | OscoreRefusal {
   if (option === undefined) return new OscoreRefusal("oscore-unprotected");
   if (option instanceof Refusal) return option;
-  const { partialIv, kid, kidContext } = option;
+  const { kid, kidContext } = option;
+  const partialIv = decodePartialIv(option.partialIv);
   if (!equal(kid, context.recipientId)) return new OscoreRefusal("oscore-context", "kid of another context");
   if (kidContext !== undefined && !isKidContextOf(context, kidContext)) {
     return new OscoreRefusal("oscore-context", "kid context of another context");
@@ -69,8 +70,8 @@ export function unprotectRequest(
   if (!isRequest(message.code)) return new OscoreRefusal("oscore-decrypt", "no request inside");
   return {
     message,
-    exchange: new Exchange(context, false, partialIv.slice()),
-    partialIv: decodePartialIv(partialIv),
+    exchange: new Exchange(context, false, partialIv),
+    partialIv,
   };
 }
 
@@ -111,7 +112,8 @@ export function unprotectResponse(
   if (option === undefined) return new OscoreRefusal("oscore-unprotected");
   if (option instanceof Refusal) return new OscoreRefusal(option.reason, option.detail);
   if (outer.payload.length === 0) return new OscoreRefusal("oscore-no-payload");
-  const { partialIv, kid } = option;
+  const { kid } = option;
+  const partialIv = option.partialIv === undefined ? undefined : decodePartialIv(option.partialIv);
   if (kid !== undefined && !equal(kid, context.recipientId)) {
     return new OscoreRefusal("oscore-response", "kid of another endpoint");
   }
@@ -132,7 +134,7 @@ export function unprotectResponse(
   if (message instanceof Refusal) return message;
   if (!isResponse(message.code)) return new OscoreRefusal("oscore-decrypt", "no response inside");
   if (partialIv === undefined) exchange.requestNonceUsed = true;
-  return { message, partialIv: partialIv === undefined ? undefined : decodePartialIv(partialIv) };
+  return { message, partialIv };
 }
 
 function open(

@@ -3,6 +3,7 @@ import { Refusal } from "../../firmware/bytes/refusal.js";
 import type { CoapMessage } from "../../firmware/coap/message.js";
 import type { SecurityContext } from "../../firmware/oscore/context.js";
 import { Exchange } from "../../firmware/oscore/exchange.js";
+import { decodePartialIv } from "../../firmware/oscore/partial-iv.js";
 import { OscoreRefusal } from "../../firmware/oscore/refusal.js";
 import {
   requestOptionOf,
@@ -26,7 +27,7 @@ export function exchangeOf(
   if (!equal(option.kid, kid)) {
     return new OscoreRefusal("oscore-context", "the request of --for has the kid of another context");
   }
-  return new Exchange(context, isClient, option.partialIv);
+  return new Exchange(context, isClient, decodePartialIv(option.partialIv));
 }
 
 /** Opens a response to a captured request. */
