@@ -8,6 +8,12 @@ import { showStatus } from "./start/status.js";
 import { startSystem } from "./start/system.js";
 import { untilEnd } from "./until-end.js";
 
+/** A file that is there already is somebody's. */
+function newFile(file: string): string {
+  if (existsSync(file)) throw new InvalidArgumentError("The file is there already.");
+  return file;
+}
+
 function port(name: string, otherwise: number): number {
   const text = process.env[name];
   if (text === undefined || text === "") return otherwise;
@@ -40,10 +46,12 @@ const command = newCommand(
   .option(
     "--measured <file>",
     "write every measurement of every sensor to this CSV file, to compare with what arrives",
-    (file: string) => {
-      if (existsSync(file)) throw new InvalidArgumentError("The file is there already.");
-      return file;
-    },
+    newFile,
+  )
+  .option(
+    "--capture <file>",
+    "write the air and the modems' UDP to this pcapng file, for Wireshark (docs/CAPTURE.md)",
+    newFile,
   )
   .addHelpText(
     "after",
@@ -61,6 +69,7 @@ const options = command.opts<{
   seed: number;
   tamper: boolean;
   measured?: string;
+  capture?: string;
 }>();
 
 const measured = options.measured === undefined ? undefined : createWriteStream(options.measured);

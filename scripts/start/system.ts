@@ -9,6 +9,7 @@ import { Refusal } from "../../firmware/bytes/refusal.js";
 import { DEFAULT_SETTINGS } from "../../firmware/roles/identity.js";
 import { provision } from "../../firmware/roles/provisioning.js";
 import { type LogStore, openFileStore } from "../../hal/host/storage.js";
+import { CaptureFile } from "../../sim/capture/capture-file.js";
 import { Tampering } from "../../sim/hostile/tampering.js";
 import type { ModemNetwork } from "../../sim/modem/modem-network.js";
 import { UdpNetwork } from "../../sim/modem/udp-network.js";
@@ -36,6 +37,8 @@ export interface SystemOptions {
   readonly httpPort: number;
   readonly coapPort: number;
   readonly onMeasured?: (measured: Measured) => void;
+  /** A pcapng file to be made of the air and the modems' UDP. */
+  readonly capture?: string;
 }
 
 export interface System {
@@ -70,6 +73,7 @@ async function startWorld(options: SystemOptions, server: RunningServer): Promis
   const stores = new Map<string, LogStore>();
   const networks: UdpNetwork[] = [];
   const devices = await provisionAll(options, server, stores);
+  const capture = options.capture === undefined ? undefined : openCapture(options.capture, clock);
   // The last gateway is the stolen one: it has all that a gateway has.
   const tampering = options.tamper
     ? new Tampering({ clock, seed: options.seed, gateway: `gateway-${options.gateways + 1}` })
@@ -85,13 +89,15 @@ async function startWorld(options: SystemOptions, server: RunningServer): Promis
       networks.push(network);
       // Datagrams come when the operating system says so; the world knows only its own time.
       const paced: ModemNetwork = enterAt(clock, network);
-      return tampering?.wrapNetwork(gateway, paced) ?? paced;
+      const outer = capture?.tap(gateway, paced) ?? paced;
+      return tampering?.wrapNetwork(gateway, outer) ?? outer;
     },
     server: { host: server.coapAddress.host, port: server.coapAddress.port },
     timeScale: RECORDED_SECONDS / options.interval,
     healthInterval: Math.min(60_000, Math.max(5000, options.interval * 2000)),
     ...(options.onMeasured !== undefined && { onMeasured: options.onMeasured }),
   });
+  capture?.listen(world.air);
   clock.start();
   clock.enter(() => {
     world.start();
@@ -109,6 +115,7 @@ async function startWorld(options: SystemOptions, server: RunningServer): Promis
       });
       clock.stop();
       for (const network of networks) network.shutDown();
+      await capture?.close();
       await server.stop();
       for (const store of stores.values()) store.close();
     },
@@ -168,6 +175,20 @@ async function provisionAll(
     });
   }
   return devices;
+}
+
+function openCapture(file: string, clock: PacedClock): CaptureFile {
+  const wallOrigin = Date.now() - clock.now();
+  try {
+    return new CaptureFile(
+      file,
+      // What the clock has given up was wall time too.
+      () => wallOrigin + clock.now() + clock.slipped,
+      (message) => process.stderr.write(`\n${message}\n`),
+    );
+  } catch (error) {
+    throw new StartupError(`${file} cannot be made: ${(error as NodeJS.ErrnoException).code ?? error}`);
+  }
 }
 
 function enterAt(clock: PacedClock, network: UdpNetwork): ModemNetwork {
