@@ -1,97 +1,127 @@
-import { equal } from "../firmware/bytes/compare.js";
+import { concat, equal } from "../firmware/bytes/compare.js";
 import { Refusal } from "../firmware/bytes/refusal.js";
 import type { CoapMessage } from "../firmware/coap/message.js";
+import type { Content } from "../firmware/coap/message-layer.js";
 import { OptionNumber } from "../firmware/coap/numbers.js";
 import { type ContextParameters, deriveContext, type SecurityContext } from "../firmware/oscore/context.js";
 import { ReplayWindow } from "../firmware/oscore/replay.js";
 import { SequenceNumbers, type SequenceRefusal } from "../firmware/oscore/sequence.js";
 import type { Change, ServerContext } from "../firmware/oscore/store.js";
 import type { Crypto } from "../hal/hal.js";
+import { decodeAnswer, encodeAnswer } from "./answer.js";
 import type { Device } from "./device.js";
-import type { ContextRef, ReplayRecord } from "./store/store.js";
+import type { ContextRef, ContextState, ReplayRecord } from "./store/store.js";
 
 /** Numbers below the highest that are told apart, whatever the policy: so that the feed can say "again" or "late". */
 const HISTORY = 64;
 const NO_BYTES = new Uint8Array(0);
 
-/** The newest accepted request, kept to recognise a copy of it. */
-interface Latest {
-  /** OSCORE option's value and ciphertext. */
-  readonly request: Uint8Array;
-  /** What went out for it, see answer.ts. */
-  readonly answer: Uint8Array;
-}
-
-export interface DeviceContextOptions {
+/** What all contexts share. */
+export interface ContextHost {
   readonly crypto: Crypto;
-  /** From our side: the node's ID is the Recipient ID. */
-  readonly parameters: ContextParameters;
-  readonly replay: ReplayRecord;
-  readonly replayWindow: number;
   /** Takes Sender Sequence Numbers of ours out of the store, before it returns; `undefined` when they are lost. */
   readonly reserve: (context: ContextRef, count: number) => number | undefined;
+}
+
+/** The newest accepted request, kept to recognise a copy of it, and what went out for it. */
+interface Latest {
+  /** The OSCORE option's value. */
+  readonly option: Uint8Array;
+  readonly payload: Uint8Array;
+  /** `undefined`: it wanted none. */
+  readonly answer: Content | undefined;
 }
 
 /**
  * One node's OSCORE context on the server's side. The replay state is always in memory, the keys are derived when the
  * node first speaks: ten thousand silent nodes cost little.
  */
-export class DeviceContext implements ServerContext, ContextRef {
+export class DeviceContext implements ServerContext, ContextState {
   /** 0 until the store has it. */
   id: number;
   readonly device: Device;
   readonly parameters: ContextParameters;
-  readonly expires = Number.POSITIVE_INFINITY;
-  readonly ends = Number.POSITIVE_INFINITY;
-  readonly rederivable = true;
   /** How far below the highest a number may be: 1 takes rising numbers only. */
   replayWindow: number;
-  latest: Latest | undefined;
-  readonly #options: DeviceContextOptions;
-  readonly #numbers: SequenceNumbers;
+  readonly #host: ContextHost;
+  #latest: Latest | undefined;
   #security: SecurityContext | undefined;
+  #numbers: SequenceNumbers | undefined;
   /** `undefined` when it was lost: only Echo or new keys lead on then (RFC 8613 App. B.1.2). */
   #window: ReplayWindow | undefined;
-  /** What the store has. */
-  #committed: ReplayRecord;
 
-  constructor(id: number, device: Device, options: DeviceContextOptions) {
+  constructor(
+    id: number,
+    device: Device,
+    host: ContextHost,
+    parameters: ContextParameters,
+    replay: ReplayRecord,
+    replayWindow: number,
+  ) {
     this.id = id;
     this.device = device;
-    this.#options = options;
-    this.parameters = options.parameters;
-    this.replayWindow = options.replayWindow;
-    this.#committed = options.replay;
-    this.#numbers = new SequenceNumbers({
-      reserve: (count) => options.reserve(this, count) ?? new Refusal("sequence-lost", "not in the store"),
-    });
-    this.restore();
+    this.#host = host;
+    this.parameters = parameters;
+    this.replayWindow = replayWindow;
+    this.restore(replay);
+  }
+
+  get expires(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  get ends(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  get rederivable(): boolean {
+    return true;
   }
 
   get security(): SecurityContext {
-    this.#security ??= deriveContext(this.#options.crypto, this.parameters);
+    this.#security ??= deriveContext(this.#host.crypto, this.parameters);
     return this.#security;
   }
 
+  /** What RequestVerifier asks: our own policy, {@link check}. */
   get window(): { check(partialIv: number): boolean } | undefined {
-    return this.#window === undefined ? undefined : this.#policy;
+    return this.#window === undefined ? undefined : this;
   }
 
-  readonly #policy = { check: (partialIv: number): boolean => this.verdict(partialIv) === "new" };
+  check(partialIv: number): boolean {
+    return this.verdict(partialIv) === "new";
+  }
 
   next(): number | SequenceRefusal {
+    this.#numbers ??= new SequenceNumbers({
+      reserve: (count) => this.#host.reserve(this, count) ?? new Refusal("sequence-lost", "not in the store"),
+    });
     return this.#numbers.next();
   }
 
   /** Goes back to what the store has: what was accepted since did not get there. */
-  restore(): void {
-    const { seen, lastRequest, lastAnswer } = this.#committed;
+  restore({ seen, lastRequest, lastAnswer }: ReplayRecord): void {
     // Bytes that are no window are a lost window.
     this.#window = seen === undefined ? undefined : ReplayWindow.load(seen, HISTORY);
-    this.latest =
-      lastRequest === undefined || lastAnswer === undefined
-        ? undefined
-        : { request: lastRequest, answer: lastAnswer };
+    this.#latest = undefined;
+    if (lastRequest === undefined || lastAnswer === undefined || lastRequest.length === 0) return;
+    const optionEnd = 1 + lastRequest[0];
+    this.#latest = {
+      option: lastRequest.subarray(1, optionEnd),
+      payload: lastRequest.subarray(optionEnd),
+      answer: decodeAnswer(lastAnswer),
+    };
+  }
+
+  /** What the store is to have. */
+  state(): ReplayRecord {
+    const latest = this.#latest;
+    return {
+      highest: this.#window?.top ?? -1,
+      seen: this.#window?.save(),
+      lastRequest: latest && concat(Uint8Array.of(latest.option.length), latest.option, latest.payload),
+      lastAnswer: latest && encodeAnswer(latest.answer),
+    };
   }
 
   /** Whether a number may be accepted (RFC 8613 §7.4), and if not, whether it came again or too late. */
@@ -101,49 +131,40 @@ export class DeviceContext implements ServerContext, ContextRef {
     return partialIv > window.top - this.replayWindow ? "new" : "reordered";
   }
 
-  /** Notes a request as accepted. Only its commit makes it so for good. */
-  accept(change: Change<DeviceContext>, latest: Latest): ReplayRecord {
+  /**
+   * Notes a request as accepted. Only its commit makes it so for good.
+   * @param outer as received; its bytes are kept
+   */
+  accept(change: Change<DeviceContext>, outer: CoapMessage, answer: Content | undefined): void {
     const { partialIv } = change;
     this.#window ??= new ReplayWindow(HISTORY);
     const window = this.#window;
-    if (partialIv > window.top) this.latest = latest;
+    if (partialIv > window.top) this.#latest = { option: oscoreValue(outer), payload: outer.payload, answer };
     if (change.kind === "resume") window.startAt(partialIv);
     else window.accept(partialIv);
-    return {
-      highest: window.top,
-      seen: window.save(),
-      lastRequest: this.latest?.request,
-      lastAnswer: this.latest?.answer,
-    };
-  }
-
-  committed(state: ReplayRecord): void {
-    this.#committed = state;
   }
 
   /** The context that App. B.2 puts into the place of this one. */
   successor({ idContext, security }: Change<DeviceContext> & { kind: "replace" }): DeviceContext {
-    const context = new DeviceContext(0, this.device, {
-      ...this.#options,
-      parameters: { ...this.parameters, idContext },
-      replay: FRESH,
-      replayWindow: this.replayWindow,
-    });
+    const parameters = { ...this.parameters, idContext };
+    const context = new DeviceContext(0, this.device, this.#host, parameters, FRESH, this.replayWindow);
     context.#security = security;
     return context;
   }
 
   /** Whether this is the newest accepted request once more, byte by byte as far as OSCORE protects it. */
-  isLatest(message: CoapMessage): boolean {
-    if (this.latest === undefined) return false;
-    const { request } = this.latest;
-    const option = oscoreValue(message);
-    const { payload } = message;
-    return (
-      request.length === option.length + payload.length &&
-      equal(request.subarray(0, option.length), option) &&
-      equal(request.subarray(option.length), payload)
-    );
+  isLatest({ payload, options }: CoapMessage): boolean {
+    const latest = this.#latest;
+    if (latest === undefined || latest.payload.length !== payload.length) return false;
+    // Tags differ where messages do: most often this byte decides.
+    const end = payload.length - 1;
+    if (latest.payload[end] !== payload[end]) return false;
+    return equal(latest.payload, payload) && equal(latest.option, oscoreValue({ options }));
+  }
+
+  /** What went out for the newest accepted request; `undefined` when it wanted no answer. */
+  get latestAnswer(): Content | undefined {
+    return this.#latest?.answer;
   }
 }
 
@@ -155,16 +176,9 @@ export const FRESH: ReplayRecord = {
   lastAnswer: undefined,
 };
 
-/** A copy of what {@link DeviceContext.isLatest} compares. */
-export function protectedPart(message: CoapMessage): Uint8Array {
-  const option = oscoreValue(message);
-  const part = new Uint8Array(option.length + message.payload.length);
-  part.set(option);
-  part.set(message.payload, option.length);
-  return part;
-}
-
-function oscoreValue(message: CoapMessage): Uint8Array {
-  for (const { number, value } of message.options) if (number === OptionNumber.OSCORE) return value;
+function oscoreValue({ options }: Pick<CoapMessage, "options">): Uint8Array {
+  for (let i = 0; i < options.length; i++) {
+    if (options[i].number === OptionNumber.OSCORE) return options[i].value;
+  }
   return NO_BYTES;
 }

@@ -1,13 +1,13 @@
 import { encodeMessage } from "../firmware/coap/codec.js";
+import type { CoapMessage } from "../firmware/coap/message.js";
 import { type Content, type Exchange, MessageLayer } from "../firmware/coap/message-layer.js";
-import { Code, OptionNumber } from "../firmware/coap/numbers.js";
+import { Code, codeClass, OptionNumber } from "../firmware/coap/numbers.js";
 import { getUint } from "../firmware/coap/options.js";
 import { protectResponse } from "../firmware/oscore/protect.js";
 import type { Change } from "../firmware/oscore/store.js";
 import type { Health, Reading } from "../firmware/reading/reading.js";
 import type { Crypto } from "../hal/hal.js";
-import { decodeAnswer, encodeAnswer } from "./answer.js";
-import { type DeviceContext, protectedPart } from "./context.js";
+import type { DeviceContext } from "./context.js";
 import type { Device } from "./device.js";
 import type { EventLog, Happening } from "./events.js";
 import { type Admitted, type Denied, Gatekeeper, plainError, replayed } from "./gatekeeper.js";
@@ -18,7 +18,14 @@ import { type EventRecord, eventJson, type ReadingRecord, readingJson, type Seve
 import { denialEvent, malformedEvent, ObservedCounters } from "./refusals.js";
 import type { Registry } from "./registry.js";
 import { understand } from "./report.js";
-import type { AcceptedRequest, CommitResult, HealthRecord, Store, Takeover } from "./store/store.js";
+import type {
+  AcceptedRequest,
+  CommitResult,
+  HealthRecord,
+  ReplayRecord,
+  Store,
+  Takeover,
+} from "./store/store.js";
 
 /** What the server keeps of readings: what they say, the OSCORE message as received, or both (DESIGN §4.10). */
 export const STORAGE_MODES = ["plaintext", "sealed", "both"] as const;
@@ -41,17 +48,19 @@ export interface EndpointOptions {
 }
 
 /** A request that was accepted in memory and waits for its commit. */
-interface Pending {
+interface Pending extends AcceptedRequest {
   readonly device: Device;
   readonly context: DeviceContext;
   /** The context that this one replaces, should it come to nothing. */
   readonly former: DeviceContext | undefined;
-  readonly request: AcceptedRequest;
-  readonly answer: Content;
-  /** The exchange it came in, and those that brought copies of it since. */
-  readonly exchanges: Exchange[];
-  readonly silent: boolean;
-  readonly readings: readonly ReadingRecord[];
+  /** Protected; `undefined` when none is wanted. */
+  readonly answer: Content | undefined;
+  /** The exchange it came in. */
+  readonly exchange: Exchange;
+  /** Those that brought copies of it since. */
+  copies: Exchange[] | undefined;
+  /** What it says, stored or not. */
+  readonly live: readonly ReadingRecord[];
   readonly gateway: number | undefined;
 }
 
@@ -61,7 +70,8 @@ const MAXIMUM_PENDING = 8192;
 const TRY_AGAIN = 30;
 
 const NO_READINGS: readonly ReadingRecord[] = [];
-const NO_BYTES = new Uint8Array(0);
+/** What is known of a context that the store cannot even show any more. */
+const LOST: ReplayRecord = { highest: -1, seen: undefined, lastRequest: undefined, lastAnswer: undefined };
 
 /**
  * The server's CoAP and OSCORE endpoint (DESIGN §3). Sans-IO: datagrams come in through `handle`, leave through `send`.
@@ -130,7 +140,7 @@ export class CloudEndpoint {
 
   /**
    * Takes a datagram. Whatever its bytes are, it is answered, or dropped and counted.
-   * @param datagram has to stay as it is until the next {@link tick}
+   * @param datagram is the endpoint's to keep: parts of it are remembered
    * @param source "host:port"
    */
   handle(datagram: Uint8Array, source: string, now: number): void {
@@ -169,7 +179,7 @@ export class CloudEndpoint {
     this.#commitAt = Number.POSITIVE_INFINITY;
     this.#committing = true;
     const started = stopwatch();
-    store.commit({ requests: pending.map(({ request }) => request), events: changed, health }, (result) => {
+    store.commit({ requests: pending, events: changed, health }, (result) => {
       this.#committing = false;
       this.#options.metrics.commitSeconds.observe((stopwatch() - started) / 1000);
       this.#options.metrics.commitRequests.observe(pending.length);
@@ -197,10 +207,14 @@ export class CloudEndpoint {
     this.#options.metrics.requests.add("duplicate");
     const pending = this.#newest.get(context);
     if (pending !== undefined) {
-      pending.exchanges.push(exchange);
+      pending.copies ??= [];
+      pending.copies.push(exchange);
       return;
     }
-    const answer = decodeAnswer(context.latest!.answer);
+    this.#answer(exchange, context.latestAnswer, now);
+  }
+
+  #answer(exchange: Exchange, answer: Content | undefined, now: number): void {
     if (answer === undefined) this.#layer.ignore(exchange, now);
     else this.#layer.respond(exchange, answer, now);
   }
@@ -211,43 +225,30 @@ export class CloudEndpoint {
     const received = wallTime();
     const { content, report, refusal } = understand(message, partialIv);
     if (refusal !== undefined) metrics.drop("report", refusal);
-    const answer = protectResponse(request.exchange, {
-      type: 0,
-      messageId: 0,
-      token: NO_BYTES,
-      ...content,
-      options: [...content.options],
-    });
-    // RFC 7967: bit 1 (value 2) says that a success needs no answer.
-    const silent = ((getUint(message, OptionNumber.NO_RESPONSE) ?? 0) & 2) !== 0 && content.code < 0x80;
-    const gateway = device.record.kind === "gateway" ? undefined : this.#gateways.get(exchange.endpoint);
+    const protectedAnswer = protectResponse(request.exchange, content);
+    const answer = wantsNoAnswer(message, content.code) ? undefined : protectedAnswer;
     const { context, takeover } = this.#contextFor(change);
-    const readings =
+    const gateway = device.record.kind === "gateway" ? undefined : this.#gateways.get(exchange.endpoint);
+    const live =
       report?.kind === "readings"
         ? this.#readings(report.readings, device, partialIv, received, gateway)
-        : [];
+        : NO_READINGS;
+    const sealed = storage !== "plaintext" && live.length > 0 ? encodeMessage(exchange.request) : undefined;
+    context.accept(change, exchange.request, answer);
     const pending: Pending = {
-      device,
       context,
+      takeover,
+      partialIv,
+      received,
+      readings: storage === "sealed" ? NO_READINGS : live,
+      sealed,
+      device,
       former: takeover === undefined ? undefined : change.context,
       answer,
-      exchanges: [exchange],
-      silent,
-      readings,
+      exchange,
+      copies: undefined,
+      live,
       gateway: gateway?.record.id,
-      request: {
-        context,
-        takeover,
-        partialIv,
-        received,
-        replay: context.accept(change, {
-          request: protectedPart(exchange.request),
-          answer: encodeAnswer(silent ? undefined : answer),
-        }),
-        readings: storage === "sealed" ? NO_READINGS : readings,
-        sealed:
-          storage === "plaintext" || readings.length === 0 ? undefined : encodeMessage(exchange.request),
-      },
     };
     if (report?.kind === "health") this.#takeHealth(device, report.health, exchange.endpoint, received);
     this.#pending.push(pending);
@@ -366,19 +367,16 @@ export class CloudEndpoint {
     if (this.#pending.length > 0) this.#commitAt = Math.min(this.#commitAt, this.#now);
   }
 
-  #stored({ device, context, request, answer, exchanges, silent, readings, gateway }: Pending): void {
-    const { metrics, live, registry } = this.#options;
+  #stored({ device, received, answer, exchange, copies, live: readings, gateway }: Pending): void {
+    const { metrics, live, registry, storage } = this.#options;
     metrics.requests.add("stored");
-    context.committed(request.replay);
-    device.lastSeen = request.received;
+    device.lastSeen = received;
     if (gateway !== undefined) device.gateway = gateway;
-    for (const exchange of exchanges) {
-      if (silent) this.#layer.ignore(exchange, this.#now);
-      else this.#layer.respond(exchange, answer, this.#now);
-    }
+    this.#answer(exchange, answer, this.#now);
+    if (copies !== undefined) for (const copy of copies) this.#answer(copy, answer, this.#now);
     for (const reading of readings) {
       // Where nothing readable is stored, nobody can tell whether it was there before.
-      if (reading.id === 0 && this.#options.storage !== "sealed") {
+      if (reading.id === 0 && storage !== "sealed") {
         metrics.readings.add("duplicate");
         continue;
       }
@@ -389,24 +387,35 @@ export class CloudEndpoint {
   }
 
   /** Another server on the same store has accepted this Partial IV. */
-  #taken({ device, exchanges, request }: Pending): void {
-    const denied = replayed(device, request.partialIv, "replay");
-    for (const exchange of exchanges) this.#deny(exchange, denied, this.#now);
+  #taken(pending: Pending): void {
+    const denied = replayed(pending.device, pending.partialIv, "replay");
+    for (const exchange of exchangesOf(pending)) this.#deny(exchange, denied, this.#now);
   }
 
   /** Nothing of it is on the disk, so nothing of it has happened: whoever waits is told to come again. */
   #failed(pending: readonly Pending[], events: readonly EventRecord[], error: Error): void {
-    const { metrics } = this.#options;
+    const { metrics, store } = this.#options;
     metrics.commits.add("failed");
     this.#trouble = `the store does not take anything: ${error.message}`;
-    for (const { device, context, former, exchanges } of pending) {
-      if (former === undefined) context.restore();
-      else this.#options.registry.replace(device, former);
-      for (const exchange of exchanges) {
+    for (const one of pending) {
+      const { device, context, former } = one;
+      if (former !== undefined) this.#options.registry.replace(device, former);
+      else context.restore(store.replay(context) ?? LOST);
+      for (const exchange of exchangesOf(one)) {
         this.#layer.respond(exchange, plainError(Code.SERVICE_UNAVAILABLE, TRY_AGAIN), this.#now);
       }
     }
     this.#options.events.giveBack(events, this.#now);
     this.#happened({ kind: "system", severity: "critical", reason: "store-failed", detail: this.#trouble });
   }
+}
+
+function exchangesOf({ exchange, copies }: Pending): Exchange[] {
+  return copies === undefined ? [exchange] : [exchange, ...copies];
+}
+
+/** RFC 7967: bit 1 (value 2) says that a success needs no answer. */
+function wantsNoAnswer(message: CoapMessage, code: number): boolean {
+  if (message.options.length === 0 || codeClass(code) !== 2) return false;
+  return ((getUint(message, OptionNumber.NO_RESPONSE) ?? 0) & 2) !== 0;
 }

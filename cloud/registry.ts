@@ -1,7 +1,7 @@
 import { ContextParameterError, type ContextParameters, deriveContext } from "../firmware/oscore/context.js";
 import { ContextTable } from "../firmware/oscore/context-table.js";
 import type { Crypto } from "../hal/hal.js";
-import { DeviceContext, FRESH } from "./context.js";
+import { type ContextHost, DeviceContext, FRESH } from "./context.js";
 import { Device } from "./device.js";
 import { RegistryError, StartupError } from "./errors.js";
 import { type Heard, parseHealth } from "./health.js";
@@ -59,7 +59,7 @@ export const MAXIMUM_WINDOW = 32;
 export class Registry {
   readonly #store: Store;
   readonly #vault: Vault;
-  readonly #crypto: Crypto;
+  readonly #host: ContextHost;
   readonly #wallTime: () => number;
   readonly #byId = new Map<number, Device>();
   readonly #byName = new Map<string, Device>();
@@ -75,7 +75,7 @@ export class Registry {
 
   constructor(store: Store, vault: Vault, crypto: Crypto, wallTime: () => number) {
     this.#store = store;
-    this.#crypto = crypto;
+    this.#host = { crypto, reserve: (context, count) => store.reserve(context, count) };
     this.#vault = vault;
     this.#wallTime = wallTime;
   }
@@ -116,13 +116,7 @@ export class Registry {
         "the key of the store does not open the nodes' keys in it: bring back the right one",
       );
     }
-    return new DeviceContext(record.id, device, {
-      crypto: this.#crypto,
-      parameters: parametersOf(keys),
-      replay: record,
-      replayWindow: record.replayWindow,
-      reserve: (context, count) => this.#store.reserve(context, count),
-    });
+    return new DeviceContext(record.id, device, this.#host, parametersOf(keys), record, record.replayWindow);
   }
 
   /** Puts another context into the place of a device's, in memory only. */
@@ -262,7 +256,7 @@ export class Registry {
     if (keys.masterSalt.length > 64) throw new RegistryError("oscore.masterSalt: at most 64 bytes");
     if ((keys.idContext?.length ?? 0) > 32) throw new RegistryError("oscore.idContext: at most 32 bytes");
     try {
-      deriveContext(this.#crypto, parametersOf(keys));
+      deriveContext(this.#host.crypto, parametersOf(keys));
     } catch (error) {
       if (!(error instanceof ContextParameterError)) throw error;
       // The message names the fields from our side.

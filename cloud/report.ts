@@ -1,7 +1,6 @@
 import { Refusal } from "../firmware/bytes/refusal.js";
 import { encodeUtf8 } from "../firmware/bytes/utf8.js";
-import type { CoapMessage } from "../firmware/coap/message.js";
-import type { Content } from "../firmware/coap/message-layer.js";
+import { type CoapMessage, Type } from "../firmware/coap/message.js";
 import { Code, ContentFormat, OptionNumber } from "../firmware/coap/numbers.js";
 import { badCriticalOption, getUint, uriPath } from "../firmware/coap/options.js";
 import { decodeReport } from "../firmware/reading/codec.js";
@@ -11,7 +10,7 @@ import { decodeSenml } from "../firmware/reading/senml.js";
 /** What an authentic request comes to. */
 export interface Understood {
   /** The answer, to be protected. */
-  readonly content: Content;
+  readonly content: CoapMessage;
   readonly report?: Report;
   /** Why there is no report. */
   readonly refusal?: string;
@@ -30,11 +29,11 @@ const NO_BYTES = new Uint8Array(0);
 
 /** Readings and health are POSTed to the root, or to `/r` (DESIGN §5). Anything else gets the error that CoAP has for it. */
 export function understand(request: CoapMessage, partialIv: number): Understood {
-  const critical = badCriticalOption(request, (number) => UNDERSTOOD.has(number));
-  if (critical !== undefined) return refuse(Code.BAD_OPTION, "request-option", `option ${critical}`);
-  const path = uriPath(request);
-  if (path.length > 1 || (path.length === 1 && path[0] !== "r"))
-    return refuse(Code.NOT_FOUND, "request-path");
+  // Most requests have no options at all.
+  if (request.options.length > 0) {
+    const refused = checkOptions(request);
+    if (refused !== undefined) return refused;
+  }
   if (request.code !== Code.POST) return refuse(Code.METHOD_NOT_ALLOWED, "request-method");
 
   const format = getUint(request, OptionNumber.CONTENT_FORMAT) ?? ContentFormat.CBOR;
@@ -51,9 +50,25 @@ export function understand(request: CoapMessage, partialIv: number): Understood 
       }
     }
   }
-  return { content: { code: Code.CHANGED, options: [], payload: NO_BYTES }, report };
+  return { content: SUCCESS, report };
+}
+
+function checkOptions(request: CoapMessage): Understood | undefined {
+  const critical = badCriticalOption(request, (number) => UNDERSTOOD.has(number));
+  if (critical !== undefined) return refuse(Code.BAD_OPTION, "request-option", `option ${critical}`);
+  const path = uriPath(request);
+  if (path.length > 1 || (path.length === 1 && path[0] !== "r"))
+    return refuse(Code.NOT_FOUND, "request-path");
+  return undefined;
+}
+
+/** Type, message ID and token come from the message layer. */
+function answer(code: number, payload: Uint8Array): CoapMessage {
+  return { type: Type.ACK, code, messageId: 0, token: NO_BYTES, options: [], payload };
 }
 
 function refuse(code: number, refusal: string, diagnostic = ""): Understood {
-  return { content: { code, options: [], payload: encodeUtf8(diagnostic) }, refusal };
+  return { content: answer(code, encodeUtf8(diagnostic)), refusal };
 }
+
+const SUCCESS = answer(Code.CHANGED, NO_BYTES);

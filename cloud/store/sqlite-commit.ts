@@ -1,6 +1,6 @@
 import type Database from "better-sqlite3";
 import { nullable } from "./rows.js";
-import type { Batch, Outcome, ReplayRecord } from "./store.js";
+import type { Batch, ContextState, Outcome } from "./store.js";
 
 /** The hot path: all statements prepared once, one transaction for each batch. */
 export function prepareCommit(database: Database.Database): (batch: Batch, outcomes: Outcome[]) => void {
@@ -30,7 +30,7 @@ export function prepareCommit(database: Database.Database): (batch: Batch, outco
 
   return database.transaction((batch: Batch, outcomes: Outcome[]) => {
     // One context may have several requests in a batch: only its last state is written.
-    const states = new Map<number, ReplayRecord>();
+    const contexts = new Set<ContextState>();
     for (const request of batch.requests) {
       const { context, takeover } = request;
       if (takeover !== undefined) {
@@ -57,17 +57,12 @@ export function prepareCommit(database: Database.Database): (batch: Batch, outco
       if (request.sealed !== undefined) {
         insertSealed.run(context.id, request.partialIv, request.received, request.sealed);
       }
-      states.set(context.id, request.replay);
+      contexts.add(context);
       outcomes.push("stored");
     }
-    for (const [context, state] of states) {
-      updateReplay.run(
-        state.highest,
-        nullable(state.seen),
-        nullable(state.lastRequest),
-        nullable(state.lastAnswer),
-        context,
-      );
+    for (const context of contexts) {
+      const { highest, seen, lastRequest, lastAnswer } = context.state();
+      updateReplay.run(highest, nullable(seen), nullable(lastRequest), nullable(lastAnswer), context.id);
     }
     for (const event of batch.events) {
       upsertEvent.run(

@@ -10,6 +10,7 @@ import {
   type HealthRecord,
   type NodeDraft,
   type NodeRecord,
+  type ReplayRecord,
   type SavedNode,
   type Snapshot,
 } from "./store.js";
@@ -155,6 +156,13 @@ export class NodeTables {
            AND NOT EXISTS (SELECT 1 FROM sealed s WHERE s.context = contexts.id)`,
       )
       .run(node);
+  }
+
+  replay(context: ContextRef): ReplayRecord | undefined {
+    const row = this.#database
+      .prepare<[number], Row<ContextRecord>>(`SELECT ${CONTEXT_COLUMNS} FROM contexts WHERE id = ?`)
+      .get(context.id);
+    return row && fromRow<ContextRecord>(row);
   }
 
   reserve(context: ContextRef, count: number): number | undefined {

@@ -16,6 +16,7 @@ import type {
   Outcome,
   ReadingPage,
   ReadingQuery,
+  ReplayRecord,
   SavedNode,
   SealedMessage,
   SealedQuery,
@@ -136,6 +137,10 @@ class SqliteStore implements Store {
       result = error as Error;
     }
     done(result);
+  }
+
+  replay(context: ContextRef): ReplayRecord | undefined {
+    return this.#nodes.replay(context);
   }
 
   reserve(context: ContextRef, count: number): number | undefined {

@@ -35,6 +35,12 @@ export interface ContextRef {
   id: number;
 }
 
+/** A set of keys with what was accepted under them, including all that is being committed. */
+export interface ContextState extends ContextRef {
+  /** As of now: a store asks while `commit` is called, not later. */
+  state(): ReplayRecord;
+}
+
 /** What registering a device writes. */
 export interface NodeDraft {
   readonly name: string;
@@ -86,12 +92,10 @@ export interface HealthRecord {
 /** A request that passed the replay window in memory, and what it brings. */
 export interface AcceptedRequest {
   /** Of a takeover: gets its number with the commit. */
-  readonly context: ContextRef;
+  readonly context: ContextState;
   readonly takeover: Takeover | undefined;
   readonly partialIv: number;
   readonly received: number;
-  /** The state with this request in it. */
-  readonly replay: ReplayRecord;
   readonly readings: readonly ReadingRecord[];
   /** The message as received, where sealed storage is wanted (DESIGN §4.10). */
   readonly sealed: Uint8Array | undefined;
@@ -213,6 +217,8 @@ export interface Store {
    * @returns the first; `undefined` when it is not known which were used
    */
   reserve(context: ContextRef, count: number): number | undefined;
+  /** What the store has of a set of keys, after a commit that failed. */
+  replay(context: ContextRef): ReplayRecord | undefined;
   saveNode(draft: NodeDraft): Promise<SavedNode>;
   /** Keeps the replay state of its keys, forgets the keys. */
   removeNode(id: number, now: number): Promise<void>;

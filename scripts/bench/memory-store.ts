@@ -24,6 +24,10 @@ export class MemoryStore implements Store {
     done(requests.map(() => "stored" as const));
   }
 
+  replay(): undefined {
+    return undefined;
+  }
+
   reserve(_context: ContextRef, _count: number): number | undefined {
     return undefined;
   }
