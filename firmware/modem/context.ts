@@ -1,13 +1,12 @@
 import type { DigitalIn, DigitalOut } from "../../hal/hal.js";
 import type { Counters } from "../bytes/counters.js";
-import type { AtChannel, AtOutcome } from "./at/channel.js";
-import type { AtLine } from "./at/line.js";
+import type { AtChannel } from "./at/channel.js";
 import type { AtLog } from "./at/log.js";
-import type { AtWriter } from "./at/writer.js";
+import { Command, type CommandOptions, Probe } from "./command.js";
 import type { ResolvedConfig, Timing } from "./config.js";
 import { Network } from "./network.js";
 import type { GrantedPowerSaving } from "./power-saving.js";
-import type { Routine } from "./routine.js";
+import type { Wait } from "./routine.js";
 
 /** What the driver is about, as its owner sees it. */
 export type ModemState =
@@ -62,20 +61,6 @@ export interface Identity {
   iccid: string | undefined;
 }
 
-export interface CommandOptions {
-  /** Milliseconds; default 5 s, what the manual's quick commands never need. */
-  limit?: number;
-  prefix?: string;
-  optional?: boolean;
-  onLine?: (line: AtLine) => boolean;
-  data?: Uint8Array;
-  binaryField?: number;
-  /** Writes what follows `AT`, where text alone does not do. */
-  write?: (writer: AtWriter) => void;
-}
-
-const QUICK = 5000;
-
 /** A setting that the modem does not keep is not set again and again: each time costs a reboot. */
 const MOST_ATTEMPTS = 2;
 
@@ -83,7 +68,8 @@ const MOST_ATTEMPTS = 2;
  * What the routines of the driver share: the channel, what is known of modem and network, the datagram in hand.
  *
  * A fault is a note, not an exception: once set, every further command ends at once with `cancelled`, so a routine
- * runs down to its end without a check behind each command, and the main course reads the note there.
+ * runs down to its end without a check behind each command, and the main course reads the note there. What must be
+ * said to a modem with a fault (reboot, power off) clears the note first.
  */
 export class Context {
   readonly at: AtChannel;
@@ -107,8 +93,6 @@ export class Context {
   /** The speed that this side speaks. */
   baud: number;
   fault: Fault | undefined;
-  /** The text behind the last `+CME ERROR: `. */
-  lastError = "";
   /** When the modem was last switched on or rebooted by us. */
   poweredAt = -Infinity;
   /** How long the next search for a network may take before the radio is switched off and on. */
@@ -192,90 +176,28 @@ export class Context {
     return attempts < MOST_ATTEMPTS;
   }
 
-  /** Waits `milliseconds`, or until `ready` says so. Returns whether it did. */
-  *wait(milliseconds: number, ready: () => boolean = never): Routine<boolean> {
-    const deadline = this.now + milliseconds;
-    if (ready()) return true;
-    yield { deadline, ready };
-    return ready();
+  /** Waits `milliseconds`, or until `ready` says so. */
+  wait(milliseconds: number, ready: () => boolean = never): Wait {
+    return { deadline: this.now + milliseconds, ready };
   }
 
-  /**
-   * One command and its end. `text` is what stands behind `AT`.
-   *
-   * Without an answer within the command's own limit the modem is asked with `AT`; only if that is not answered
-   * either is it deaf (trap 3).
-   */
-  *command(text: string, options: CommandOptions = {}): Routine<AtOutcome> {
-    if (this.fault !== undefined) return "cancelled";
-    if (this.config.uartSleep && this.now - this.at.lastActivity > this.timing.uartIdle) {
-      if (!(yield* this.listens(5))) this.#deaf();
-      if (this.fault !== undefined) return "cancelled";
-    }
-    const outcome = yield* this.execute(text, options);
-    if (outcome === "timeout") {
-      this.counters.add("no-answer");
-      if (!(yield* this.listens(4))) this.#deaf();
-      // What the late command does or did is unknown; let its answer, if one still comes, pass by.
-      else yield* this.wait(500);
-    }
-    return outcome;
+  /** One command; `text` is what stands behind `AT`. To be yielded, and read then. */
+  command(text: string, options: CommandOptions = NO_OPTIONS): Command {
+    return new Command(this, text, options).start();
   }
 
-  #deaf(): void {
-    this.fault ??= "deaf";
+  /** A command whose answer is one line. */
+  query(text: string, prefix: string, limit?: number): Command {
+    return this.command(text, limit === undefined ? { prefix } : { prefix, limit });
   }
 
-  /** Whether the modem answers `AT` within so many tries. */
-  *listens(tries: number): Routine<boolean> {
-    for (let i = 0; i < tries; i++) {
-      if ((yield* this.execute("", { limit: this.timing.probe })) === "ok") return true;
-    }
-    return false;
-  }
-
-  /** One command, whatever the fault. */
-  *execute(text: string, options: CommandOptions): Routine<AtOutcome> {
-    const end: { outcome?: AtOutcome } = {};
-    this.at.execute(
-      {
-        write: (writer) => {
-          writer.text("AT").text(text);
-          options.write?.(writer);
-        },
-        limit: options.limit ?? QUICK,
-        ...(options.prefix !== undefined && { prefix: options.prefix }),
-        ...(options.optional === true && { optional: true }),
-        ...(options.onLine !== undefined && { onLine: options.onLine }),
-        ...(options.data !== undefined && { data: options.data }),
-        ...(options.binaryField !== undefined && { binaryField: options.binaryField }),
-        done: (outcome, detail) => {
-          end.outcome = outcome;
-          if (outcome === "error") this.lastError = detail;
-        },
-      },
-      this.now,
-    );
-    if (end.outcome === undefined) yield { deadline: Infinity, ready: () => end.outcome !== undefined };
-    return end.outcome!;
-  }
-
-  /** The one line that a query answers with, without its prefix; `undefined` when there was none. */
-  *query(text: string, prefix: string, limit?: number): Routine<string | undefined> {
-    let answer: string | undefined;
-    const outcome = yield* this.command(text, {
-      prefix,
-      ...(limit !== undefined && { limit }),
-      onLine: (line) => {
-        let from = prefix.length;
-        while (line.startsWith(" ", from)) from++;
-        answer ??= line.text(from);
-        return true;
-      },
-    });
-    return outcome === "ok" ? answer : undefined;
+  /** `AT`, so many times, whatever the fault. */
+  probe(tries: number): Probe {
+    return new Probe(this, tries).start();
   }
 }
+
+const NO_OPTIONS: CommandOptions = {};
 
 function never(): boolean {
   return false;

@@ -34,7 +34,7 @@ export function* course(modem: Context): Routine<void> {
     modem.counters.add(`fault-${fault}`);
     if (fault === "restarted" || fault === "rebooted" || fault === "off") {
       // Nothing is wrong with it now: it only has to be set up anew.
-      yield* modem.wait(1000);
+      yield modem.wait(1000);
       continue;
     }
     if (modem.now - begun > modem.timing.recoveryLimit) rung = 0;
@@ -64,7 +64,7 @@ function* connect(modem: Context): Routine<Fault> {
         if (modem.fault !== undefined) return modem.fault;
         if (++failures >= OPEN_ATTEMPTS) return "stuck";
         modem.settle("refused");
-        yield* modem.wait(modem.timing.registrationPoll);
+        yield modem.wait(modem.timing.registrationPoll);
         next = "register";
         continue;
       }
@@ -80,13 +80,13 @@ function* connect(modem: Context): Routine<Fault> {
 function* sleep(modem: Context): Routine<void> {
   modem.activity.sleeps++;
   modem.enter("asleep");
-  yield* modem.wait(Infinity, () => modem.pendingLength >= 0);
+  yield modem.wait(Infinity, () => modem.pendingLength >= 0);
 }
 
 function* recover(modem: Context, fault: Fault, rung: number): Routine<void> {
   const { timing, lines } = modem;
   const pause = timing.recoveryPause * 2 ** Math.min(rung, 20);
-  yield* modem.wait(Math.min(pause, timing.recoveryLimit));
+  yield modem.wait(Math.min(pause, timing.recoveryLimit));
   // A modem that is off needs no recovery, only PWR_ON.
   if (powered(modem) === false) return;
   // A deaf modem is first only listened for again, at all its speeds, by the new course.
@@ -102,7 +102,8 @@ export function* shutDown(modem: Context): Routine<void> {
   modem.enter("stopping");
   if (powered(modem) !== false) {
     // What ran was given up in its middle: its answer may still come.
-    yield* modem.listens(3);
+    modem.at.echo = true;
+    yield modem.probe(3);
     if (!(yield* powerOff(modem))) modem.counters.add("power-off-failed");
   }
   modem.enter("off");

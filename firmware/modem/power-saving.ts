@@ -93,7 +93,7 @@ export function encodeEdrxCycle(seconds: number): string {
  */
 export function* savePower(modem: Context): Routine<boolean> {
   yield* saveEdrx(modem);
-  yield* modem.command(modem.config.uartSleep ? "+UPSV=4" : "+UPSV=0");
+  yield modem.command(modem.config.uartSleep ? "+UPSV=4" : "+UPSV=0");
   return yield* savePsm(modem);
 }
 
@@ -102,7 +102,7 @@ function* savePsm(modem: Context): Routine<boolean> {
   const periodic = wanted === undefined ? "" : encodePeriodicUpdate(wanted.periodicUpdate);
   const active = wanted === undefined ? "" : encodeActiveTime(wanted.activeTime);
   let right: boolean | undefined;
-  yield* modem.command("+CPSMS?", {
+  yield modem.command("+CPSMS?", {
     prefix: "+CPSMS:",
     onLine: (line) => {
       const mode = line.int();
@@ -117,27 +117,28 @@ function* savePsm(modem: Context): Routine<boolean> {
   });
   // No answer to the query: a module or profile without PSM.
   if (right !== false || !modem.mayAttempt("power saving")) return false;
-  const outcome =
+  const setting =
     wanted === undefined
-      ? yield* modem.command("+CPSMS=0")
-      : yield* modem.command("+CPSMS=1,,,", {
+      ? modem.command("+CPSMS=0")
+      : modem.command("+CPSMS=1,,,", {
           write: (writer) => writer.string(periodic).text(",").string(active),
         });
-  return outcome === "ok";
+  yield setting;
+  return setting.ok;
 }
 
 function* saveEdrx(modem: Context): Routine<void> {
   const wanted = modem.config.edrx;
   if (wanted !== undefined) {
     const technology = wanted.rat === "lte-m" ? 4 : 5;
-    yield* modem.command(`+CEDRXS=1,${technology},`, {
+    yield modem.command(`+CEDRXS=1,${technology},`, {
       write: (writer) => writer.string(encodeEdrxCycle(wanted.cycle)),
     });
     return;
   }
   // Off is an empty answer or one without a cycle; only what is on needs switching off.
   let on = false;
-  yield* modem.command("+CEDRXS?", {
+  yield modem.command("+CEDRXS?", {
     prefix: "+CEDRXS:",
     optional: true,
     onLine: (line) => {
@@ -146,7 +147,7 @@ function* saveEdrx(modem: Context): Routine<void> {
       return true;
     },
   });
-  if (on) yield* modem.command("+CEDRXS=0");
+  if (on) yield modem.command("+CEDRXS=0");
 }
 
 /** PSM as the network has granted it. */
@@ -162,7 +163,7 @@ export function* readGranted(modem: Context, granted: GrantedPowerSaving): Routi
   granted.periodicUpdate = undefined;
   granted.activeTime = undefined;
   if (modem.config.powerSaving === undefined) return;
-  yield* modem.command("+UCPSMS?", {
+  yield modem.command("+UCPSMS?", {
     prefix: "+UCPSMS:",
     onLine: (line) => {
       if (line.int() === 1) {

@@ -15,7 +15,7 @@ function* waitForPower(modem: Context, wanted: boolean, limit: number): Routine<
   const until = modem.now + limit;
   while (powered(modem) !== wanted) {
     if (modem.now >= until) return false;
-    yield* modem.wait(LINE_POLL);
+    yield modem.wait(LINE_POLL);
   }
   return true;
 }
@@ -23,7 +23,7 @@ function* waitForPower(modem: Context, wanted: boolean, limit: number): Routine<
 /** Pulls a line low for so long. */
 function* pulse(modem: Context, line: { write(high: boolean): void }, milliseconds: number): Routine<void> {
   line.write(false);
-  yield* modem.wait(milliseconds);
+  yield modem.wait(milliseconds);
   line.write(true);
 }
 
@@ -34,7 +34,11 @@ function* pulse(modem: Context, line: { write(high: boolean): void }, millisecon
 export function* powerOn(modem: Context): Routine<void> {
   const { powerOn: line } = modem.lines;
   if (powered(modem) === true) return;
-  if (powered(modem) === undefined && (yield* modem.listens(2))) return;
+  if (powered(modem) === undefined) {
+    const probe = modem.probe(2);
+    yield probe;
+    if (probe.heard) return;
+  }
   if (line === undefined) return;
   modem.note("PWR_ON");
   modem.poweredAt = modem.now;
@@ -51,22 +55,31 @@ export function* powerOn(modem: Context): Routine<void> {
 export function* synchronise(modem: Context): Routine<boolean> {
   const until = modem.now + modem.timing.boot;
   modem.at.echo = true;
-  while (!(yield* modem.listens(2))) {
+  for (;;) {
+    const probe = modem.probe(2);
+    yield probe;
+    if (probe.heard) break;
     if (modem.now >= until) return false;
     if (modem.setBaud !== undefined && modem.config.baud !== DEFAULT_BAUD)
       changeBaud(modem, modem.baud === DEFAULT_BAUD ? modem.config.baud : DEFAULT_BAUD);
   }
   // Answers to probes of the time before, and the rest of what a booting modem says.
-  yield* modem.wait(200);
-  if ((yield* modem.execute("E0", {})) !== "ok") return false;
-  modem.at.echo = false;
+  yield modem.wait(200);
   modem.fault = undefined;
+  const echoOff = modem.command("E0");
+  yield echoOff;
+  if (!echoOff.ok) return false;
+  modem.at.echo = false;
   if (modem.setBaud !== undefined && modem.baud !== modem.config.baud) {
-    if ((yield* modem.execute(`+IPR=${modem.config.baud}`, {})) !== "ok") return true;
+    const speed = modem.command(`+IPR=${modem.config.baud}`);
+    yield speed;
+    if (!speed.ok) return true;
     // AT manual, +IPR: the next command at least 100 ms after the OK.
-    yield* modem.wait(150);
+    yield modem.wait(150);
     changeBaud(modem, modem.config.baud);
-    return yield* modem.listens(4);
+    const probe = modem.probe(4);
+    yield probe;
+    return probe.heard;
   }
   return true;
 }
@@ -80,11 +93,12 @@ function changeBaud(modem: Context, baud: number): void {
 export function* reboot(modem: Context): Routine<void> {
   modem.note("reboot");
   modem.counters.add("reboots");
-  yield* modem.execute("+CFUN=15", { limit: 10000 });
+  modem.fault = undefined;
+  yield modem.command("+CFUN=15", { limit: 10000 });
   modem.poweredAt = modem.now;
   if (modem.setBaud !== undefined) changeBaud(modem, DEFAULT_BAUD);
   // It answers OK first and goes down then: an AT too early would meet the old run.
-  yield* modem.wait(3000);
+  yield modem.wait(3000);
 }
 
 /**
@@ -95,17 +109,19 @@ export function* reboot(modem: Context): Routine<void> {
 export function* powerOff(modem: Context): Routine<boolean> {
   if (powered(modem) === false) return true;
   const awake = modem.poweredAt + modem.timing.minimumAwake - modem.now;
-  if (awake > 0) yield* modem.wait(awake);
-  const answered = (yield* modem.execute("+CPWROFF", { limit: 40000 })) === "ok";
-  if (!answered) {
+  if (awake > 0) yield modem.wait(awake);
+  modem.fault = undefined;
+  const off = modem.command("+CPWROFF", { limit: 40000 });
+  yield off;
+  if (!off.ok) {
     const line = modem.lines.powerOn;
     if (line === undefined) return false;
     modem.counters.add("power-off-by-line");
     yield* pulse(modem, line, modem.timing.powerOffPulse);
   }
   if (powered(modem) === undefined) {
-    yield* modem.wait(5000);
-    return answered;
+    yield modem.wait(5000);
+    return off.ok;
   }
   return yield* waitForPower(modem, false, modem.timing.vIntFall);
 }
@@ -116,7 +132,7 @@ export function* powerCycle(modem: Context): Routine<void> {
   modem.counters.add("power-cycles");
   if (modem.lines.powerOn !== undefined) {
     yield* pulse(modem, modem.lines.powerOn, modem.timing.powerOffPulse);
-    if (powered(modem) === undefined) yield* modem.wait(5000);
+    if (powered(modem) === undefined) yield modem.wait(5000);
     else yield* waitForPower(modem, false, modem.timing.vIntFall);
   }
 }
@@ -128,5 +144,5 @@ export function* resetByLine(modem: Context): Routine<void> {
   modem.counters.add("reset-line");
   yield* pulse(modem, modem.lines.reset, modem.timing.resetPulse);
   if (modem.setBaud !== undefined) changeBaud(modem, DEFAULT_BAUD);
-  yield* modem.wait(1000);
+  yield modem.wait(1000);
 }

@@ -9,8 +9,8 @@ const ATTACH_POLL = 1000;
 /** Asks for registration and packet service. Both, because either lies at times (trap 5). */
 export function* look(modem: Context): Routine<void> {
   const network = modem.network;
-  yield* modem.command("+CEREG?", { prefix: "+CEREG:", onLine: (line) => network.onCereg(line) });
-  yield* modem.command("+CGATT?", {
+  yield modem.command("+CEREG?", { prefix: "+CEREG:", onLine: (line) => network.onCereg(line) });
+  yield modem.command("+CGATT?", {
     prefix: "+CGATT:",
     onLine: (line) => {
       network.attached = line.int() === 1;
@@ -23,7 +23,7 @@ export function* look(modem: Context): Routine<void> {
 
 function* lookForOperator(modem: Context): Routine<number | undefined> {
   let mode: number | undefined;
-  yield* modem.command("+COPS?", {
+  yield modem.command("+COPS?", {
     prefix: "+COPS:",
     onLine: (line) => {
       mode = modem.network.onCops(line);
@@ -56,7 +56,7 @@ export function* register(modem: Context): Routine<boolean> {
   // +COPS=2 of an earlier run is stored in the modem: without a search nothing will ever come.
   if ((yield* lookForOperator(modem)) === 2) {
     counters.add("selection-was-off");
-    yield* modem.command("+COPS=0", { limit: 180000 });
+    yield modem.command("+COPS=0", { limit: 180000 });
   }
   for (;;) {
     // A URC cuts the waiting short; once registered, packet service is a matter of a second or two, without a URC.
@@ -64,7 +64,7 @@ export function* register(modem: Context): Routine<boolean> {
     // The URC may be lost, so it is not relied on; but the longer nothing comes, the less often it is asked for.
     const poll =
       modem.now - begun < timing.radioPatience ? timing.registrationPoll : 6 * timing.registrationPoll;
-    yield* modem.wait(before ? ATTACH_POLL : poll, () => network.registered !== before);
+    yield modem.wait(before ? ATTACH_POLL : poll, () => network.registered !== before);
     yield* look(modem);
     if (modem.fault !== undefined) return false;
     if (network.usable) {
@@ -78,7 +78,7 @@ export function* register(modem: Context): Routine<boolean> {
       if (detachedSince === Infinity) detachedSince = modem.now;
       if (modem.now - detachedSince >= timing.attachPatience) {
         counters.add("attach-repaired");
-        yield* modem.command("+CGATT=1", { limit: 180000 });
+        yield modem.command("+CGATT=1", { limit: 180000 });
         detachedSince = modem.now;
       }
     } else detachedSince = Infinity;
@@ -107,7 +107,7 @@ export function* register(modem: Context): Routine<boolean> {
 
 /** The radio off and on. */
 export function* toggleRadio(modem: Context): Routine<void> {
-  yield* modem.command("+CFUN=4", { limit: 180000 });
-  yield* modem.wait(1000);
-  yield* modem.command("+CFUN=1", { limit: 180000 });
+  yield modem.command("+CFUN=4", { limit: 180000 });
+  yield modem.wait(1000);
+  yield modem.command("+CFUN=1", { limit: 180000 });
 }

@@ -81,7 +81,7 @@ export function* serve(modem: Context): Routine<Interruption> {
     } else if (modem.now >= sleepAt) {
       if (powered(modem) !== true) return "asleep";
       // V_INT says that it is still awake: it sleeps when the network lets it.
-      yield* modem.wait(1000, stirred);
+      yield modem.wait(1000, stirred);
     } else if (modem.now >= checkAt) {
       yield* check(modem);
       checkAt = modem.now + config.checkInterval;
@@ -103,7 +103,7 @@ function* check(modem: Context): Routine<void> {
   const { reporting } = modem.network;
   if (reporting !== undefined && reporting !== 2) modem.fault ??= "restarted";
   if (modem.config.hex) {
-    yield* modem.command("+UDCONF=1", {
+    yield modem.command("+UDCONF=1", {
       prefix: "+UDCONF:",
       onLine: (line) => {
         if (line.int() === 1 && line.int() !== 1) modem.fault ??= "restarted";

@@ -8,7 +8,8 @@ import { closeAll } from "./sockets.js";
 /** +URAT's numbers. */
 const RAT_NUMBER: Readonly<Record<Rat, number>> = { "lte-m": 7, "nb-iot": 8, gprs: 9 };
 
-function onlyDigits(text: string): boolean {
+function onlyDigits(text: string | undefined): boolean {
+  if (text === undefined) return false;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code < 48 || code > 57) return false;
@@ -21,11 +22,11 @@ function onlyDigits(text: string): boolean {
  * @returns whether the modem was rebooted, so that the course begins anew
  */
 export function* setUp(modem: Context): Routine<boolean> {
-  yield* modem.command("+CMEE=2");
+  yield modem.command("+CMEE=2");
   yield* identify(modem);
   if (!(yield* unlockSim(modem))) return false;
   yield* identifySim(modem);
-  yield* modem.command(modem.config.hex ? "+UDCONF=1,1" : "+UDCONF=1,0");
+  yield modem.command(modem.config.hex ? "+UDCONF=1,1" : "+UDCONF=1,0");
   const profile = yield* setProfile(modem);
   const rat = yield* setRat(modem);
   const saving = yield* savePower(modem);
@@ -35,25 +36,36 @@ export function* setUp(modem: Context): Routine<boolean> {
   }
   yield* setContext(modem);
   // Form 2 has cell and technology. The URC also tells of coverage that is lost and found.
-  yield* modem.command("+CEREG=2");
+  yield modem.command("+CEREG=2");
   yield* closeAll(modem);
   return false;
 }
 
 function* identify(modem: Context): Routine<void> {
   const identity = modem.identity;
-  identity.model = (yield* modem.query("+CGMM", "")) ?? identity.model;
+  const model = modem.query("+CGMM", "");
+  yield model;
+  identity.model = model.answer ?? identity.model;
   // ATI9 has the application version too; older firmware answers +CGMR only.
-  identity.firmware =
-    (yield* modem.query("I9", "")) ?? (yield* modem.query("+CGMR", "")) ?? identity.firmware;
-  const imei = yield* modem.query("+CGSN", "");
-  if (imei !== undefined && onlyDigits(imei)) identity.imei = imei;
+  for (const command of ["I9", "+CGMR"]) {
+    const firmware = modem.query(command, "");
+    yield firmware;
+    if (!firmware.ok) continue;
+    identity.firmware = firmware.answer;
+    break;
+  }
+  const imei = modem.query("+CGSN", "");
+  yield imei;
+  if (onlyDigits(imei.answer)) identity.imei = imei.answer;
 }
 
 function* identifySim(modem: Context): Routine<void> {
-  const imsi = yield* modem.query("+CIMI", "", 10000);
-  if (imsi !== undefined && onlyDigits(imsi)) modem.identity.imsi = imsi;
-  modem.identity.iccid = (yield* modem.query("+CCID", "+CCID:")) ?? modem.identity.iccid;
+  const imsi = modem.query("+CIMI", "", 10000);
+  yield imsi;
+  if (onlyDigits(imsi.answer)) modem.identity.imsi = imsi.answer;
+  const iccid = modem.query("+CCID", "+CCID:");
+  yield iccid;
+  modem.identity.iccid = iccid.answer ?? modem.identity.iccid;
 }
 
 /**
@@ -63,19 +75,21 @@ function* identifySim(modem: Context): Routine<void> {
 function* unlockSim(modem: Context): Routine<boolean> {
   let until = modem.now + modem.timing.simPatience;
   for (;;) {
-    const state = yield* modem.query("+CPIN?", "+CPIN:", 10000);
+    const query = modem.query("+CPIN?", "+CPIN:", 10000);
+    yield query;
     if (modem.fault !== undefined) return false;
+    const state = query.ok ? query.answer : undefined;
     if (state === "READY") return true;
     if (state === "SIM PIN") {
       if (!(yield* enterPin(modem))) until = modem.now + modem.timing.simPatience;
     } else if (state !== undefined) {
       // PUK and the like: nothing that this side could or should do. Look again now and then.
       modem.counters.add("sim-locked");
-      yield* modem.wait(60000);
+      yield modem.wait(60000);
       until = modem.now + modem.timing.simPatience;
     } else {
       modem.counters.add("sim-not-ready");
-      yield* modem.wait(2000);
+      yield modem.wait(2000);
     }
     if (modem.now >= until) {
       modem.fault ??= "stuck";
@@ -92,12 +106,13 @@ function* enterPin(modem: Context): Routine<boolean> {
   const pin = modem.config.simPin;
   if (pin === undefined || modem.pinRefused) {
     modem.counters.add(pin === undefined ? "sim-pin-missing" : "sim-pin-refused");
-    yield* modem.wait(60000);
+    yield modem.wait(60000);
     return false;
   }
-  const outcome = yield* modem.command("+CPIN=", { limit: 10000, write: (writer) => writer.string(pin) });
-  if (outcome === "error") modem.pinRefused = true;
-  else yield* modem.wait(1000);
+  const entry = modem.command("+CPIN=", { limit: 10000, write: (writer) => writer.string(pin) });
+  yield entry;
+  if (entry.outcome === "error") modem.pinRefused = true;
+  else yield modem.wait(1000);
   return true;
 }
 
@@ -105,34 +120,41 @@ function* enterPin(modem: Context): Routine<boolean> {
 function* setProfile(modem: Context): Routine<boolean> {
   const wanted = modem.config.operatorProfile;
   if (wanted === undefined) return false;
-  const profile = yield* modem.query("+UMNOPROF?", "+UMNOPROF:");
-  if (profile === undefined || Number.parseInt(profile, 10) === wanted) return false;
+  const profile = modem.query("+UMNOPROF?", "+UMNOPROF:");
+  yield profile;
+  if (profile.answer === undefined || Number.parseInt(profile.answer, 10) === wanted) return false;
   if (!modem.mayAttempt("operator profile")) return false;
   yield* deregister(modem);
-  return (yield* modem.command(`+UMNOPROF=${wanted}`)) === "ok";
+  const setting = modem.command(`+UMNOPROF=${wanted}`);
+  yield setting;
+  return setting.ok;
 }
 
 /** Radio technologies in their order; likewise. */
 function* setRat(modem: Context): Routine<boolean> {
   if (modem.config.rat === undefined) return false;
   const wanted = modem.config.rat.map((rat) => RAT_NUMBER[rat]).join(",");
-  const rat = yield* modem.query("+URAT?", "+URAT:");
-  if (rat === undefined || rat.split(" ").join("") === wanted) return false;
+  const rat = modem.query("+URAT?", "+URAT:");
+  yield rat;
+  if (rat.answer === undefined || rat.answer.split(" ").join("") === wanted) return false;
   if (!modem.mayAttempt("radio technology")) return false;
   yield* deregister(modem);
-  return (yield* modem.command(`+URAT=${wanted}`)) === "ok";
+  const setting = modem.command(`+URAT=${wanted}`);
+  yield setting;
+  return setting.ok;
 }
 
 function* deregister(modem: Context): Routine<void> {
-  if ((yield* modem.command("+COPS=2", { limit: 180000 })) !== "ok")
-    yield* modem.command("+CFUN=4", { limit: 180000 });
+  const selection = modem.command("+COPS=2", { limit: 180000 });
+  yield selection;
+  if (!selection.ok) yield modem.command("+CFUN=4", { limit: 180000 });
 }
 
 /** The APN. The PDP context comes up with the attach, so a new one needs a new attach. */
 function* setContext(modem: Context): Routine<void> {
   const { apn } = modem.config;
   let right = false;
-  yield* modem.command("+CGDCONT?", {
+  yield modem.command("+CGDCONT?", {
     prefix: "+CGDCONT:",
     optional: true,
     onLine: (line) => {
@@ -144,10 +166,11 @@ function* setContext(modem: Context): Routine<void> {
     },
   });
   if (!right && modem.mayAttempt("context")) {
-    yield* modem.command("+CFUN=4", { limit: 180000 });
-    yield* modem.command("+CGDCONT=1,", { write: (writer) => writer.string("IP").text(",").string(apn) });
+    yield modem.command("+CFUN=4", { limit: 180000 });
+    yield modem.command("+CGDCONT=1,", { write: (writer) => writer.string("IP").text(",").string(apn) });
   }
-  const radio = yield* modem.query("+CFUN?", "+CFUN:");
-  if (radio !== undefined && Number.parseInt(radio, 10) !== 1)
-    yield* modem.command("+CFUN=1", { limit: 180000 });
+  const radio = modem.query("+CFUN?", "+CFUN:");
+  yield radio;
+  if (radio.answer !== undefined && Number.parseInt(radio.answer, 10) !== 1)
+    yield modem.command("+CFUN=1", { limit: 180000 });
 }

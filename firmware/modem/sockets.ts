@@ -1,5 +1,6 @@
 import type { AtOutcome } from "./at/channel.js";
 import type { AtLine } from "./at/line.js";
+import type { AtWriter } from "./at/writer.js";
 import type { Context } from "./context.js";
 import type { Routine } from "./routine.js";
 
@@ -29,8 +30,9 @@ export function* closeAll(modem: Context): Routine<void> {
   modem.closed = false;
   for (let id = 0; id < SOCKETS; id++) {
     // ERROR is the answer for a socket that is not open.
-    if ((yield* modem.command(`+USOCL=${id}`, { limit: 120000 })) === "ok")
-      modem.counters.add("socket-left-over");
+    const close = modem.command(`+USOCL=${id}`, { limit: 120000 });
+    yield close;
+    if (close.ok) modem.counters.add("socket-left-over");
   }
 }
 
@@ -38,7 +40,7 @@ export function* closeAll(modem: Context): Routine<void> {
 export function* closeSocket(modem: Context): Routine<void> {
   const id = modem.socket;
   modem.socket = -1;
-  if (id >= 0 && !modem.closed) yield* modem.command(`+USOCL=${id}`, { limit: 120000 });
+  if (id >= 0 && !modem.closed) yield modem.command(`+USOCL=${id}`, { limit: 120000 });
   modem.closed = false;
 }
 
@@ -52,7 +54,7 @@ export function locksUpInPoorSignal(firmware: string | undefined): boolean {
 }
 
 export function* readSignal(modem: Context): Routine<void> {
-  yield* modem.command("+CESQ", {
+  yield modem.command("+CESQ", {
     prefix: "+CESQ:",
     onLine: (line) => {
       modem.network.onCesq(line, modem.now);
@@ -73,7 +75,7 @@ function* waitForSignal(modem: Context): Routine<void> {
       return;
     }
     modem.counters.add("weak-signal-waits");
-    yield* modem.wait(modem.timing.registrationPoll);
+    yield modem.wait(modem.timing.registrationPoll);
   }
 }
 
@@ -93,7 +95,7 @@ function* resolve(modem: Context): Routine<boolean> {
     return true;
   }
   let address: string | undefined;
-  const outcome = yield* modem.command("+UDNSRN=0,", {
+  const query = modem.command("+UDNSRN=0,", {
     limit: 70000,
     prefix: "+UDNSRN:",
     write: (writer) => writer.string(host),
@@ -102,7 +104,8 @@ function* resolve(modem: Context): Routine<boolean> {
       return true;
     },
   });
-  if (outcome === "ok" && address !== undefined && isAddress(address)) {
+  yield query;
+  if (query.ok && address !== undefined && isAddress(address)) {
     modem.address = address;
     return true;
   }
@@ -119,7 +122,7 @@ export function* open(modem: Context): Routine<boolean> {
   if (!(yield* resolve(modem))) return false;
   if (locksUpInPoorSignal(modem.identity.firmware)) yield* waitForSignal(modem);
   let id: number | undefined;
-  const outcome = yield* modem.command(`+USOCR=${UDP}`, {
+  const creation = modem.command(`+USOCR=${UDP}`, {
     limit: 10000,
     prefix: "+USOCR:",
     onLine: (line) => {
@@ -127,7 +130,8 @@ export function* open(modem: Context): Routine<boolean> {
       return true;
     },
   });
-  if (outcome !== "ok" || id === undefined || id < 0 || id >= SOCKETS) {
+  yield creation;
+  if (!creation.ok || id === undefined || id < 0 || id >= SOCKETS) {
     if (modem.fault === undefined) modem.counters.add("socket-refused");
     return false;
   }
@@ -135,11 +139,17 @@ export function* open(modem: Context): Routine<boolean> {
   modem.closed = false;
   modem.unread = false;
   const { localPort } = modem.config;
-  if (localPort !== undefined && (yield* modem.command(`+USOLI=${id},${localPort}`)) === "error") {
+  if (localPort !== undefined) {
+    const binding = modem.command(`+USOLI=${id},${localPort}`);
+    yield binding;
     // Not every firmware binds UDP sockets; the way out works without.
-    modem.counters.add("bind-refused");
+    if (binding.outcome === "error") modem.counters.add("bind-refused");
   }
   return modem.fault === undefined;
+}
+
+function writeTarget(writer: AtWriter, modem: Context): AtWriter {
+  return writer.string(modem.address!).text(",").int(modem.config.port).text(",");
 }
 
 /** Sends the datagram in hand and settles it. */
@@ -153,25 +163,17 @@ export function* sendPending(modem: Context): Routine<AtOutcome> {
   };
   const options = { limit: 10000, prefix: "+USOST:", onLine };
   const head = `+USOST=${modem.socket},`;
-  const { port } = modem.config;
-  const outcome = modem.config.hex
-    ? yield* modem.command(head, {
-        ...options,
-        write: (writer) =>
-          writer
-            .string(modem.address!)
-            .text(",")
-            .int(port)
-            .text(",")
-            .int(datagram.length)
-            .text(",")
-            .hex(datagram),
-      })
-    : yield* modem.command(head, {
-        ...options,
-        write: (writer) => writer.string(modem.address!).text(",").int(port).text(",").int(datagram.length),
-        data: datagram,
-      });
+  const sending = modem.command(
+    head,
+    modem.config.hex
+      ? {
+          ...options,
+          write: (writer) => writeTarget(writer, modem).int(datagram.length).text(",").hex(datagram),
+        }
+      : { ...options, write: (writer) => writeTarget(writer, modem).int(datagram.length), data: datagram },
+  );
+  yield sending;
+  const { outcome } = sending;
   if (outcome === "ok" && taken === datagram.length) {
     if (modem.unanswered++ === 0) modem.unansweredSince = modem.now;
     modem.settle("sent");
@@ -197,7 +199,7 @@ export function* readAll(modem: Context): Routine<void> {
     let count = 0;
     let piece: Uint8Array | undefined;
     let stranger = false;
-    const outcome = yield* modem.command(`+USORF=${modem.socket},${most}`, {
+    const reading = modem.command(`+USORF=${modem.socket},${most}`, {
       limit: 10000,
       prefix: "+USORF:",
       optional: true,
@@ -216,7 +218,8 @@ export function* readAll(modem: Context): Routine<void> {
         return true;
       },
     });
-    if (outcome === "ok" && count > 0) {
+    yield reading;
+    if (reading.ok && count > 0) {
       if (piece === undefined) modem.counters.add("datagram-malformed");
       else if (stranger) modem.counters.add("datagram-from-stranger");
       else whole = whole === undefined ? piece : join(whole, piece);
@@ -225,7 +228,7 @@ export function* readAll(modem: Context): Routine<void> {
     }
     if (whole !== undefined) deliver(modem, whole);
     whole = undefined;
-    if (outcome !== "ok" || count === 0) return;
+    if (!reading.ok || count === 0) return;
   }
 }
 

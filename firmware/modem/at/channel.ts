@@ -20,18 +20,18 @@ export interface AtCommand {
    * What the command's information lines start with; `""` for commands that answer with a bare line (+CGSN).
    * Without it the command has none.
    */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
   /** The command may end in OK without an information line (a list that can be empty). */
-  readonly optional?: boolean;
+  readonly optional?: boolean | undefined;
   /**
    * An information line; the cursor stands behind the prefix.
    * @returns false when this line is not for the command after all: it is passed on as a URC.
    */
   onLine?(line: AtLine): boolean;
   /** Bytes to send when the modem has asked for them with `@`. Not copied. */
-  readonly data?: Uint8Array;
+  readonly data?: Uint8Array | undefined;
   /** The information line carries binary data whose length stands in this field (counted from 0). */
-  readonly binaryField?: number;
+  readonly binaryField?: number | undefined;
   /** Called once. `detail` is the text behind `+CME ERROR: `, empty for others. */
   done(outcome: AtOutcome, detail: string): void;
 }
@@ -134,17 +134,11 @@ export class AtChannel {
 
   tick(now: number): void {
     this.#now = now;
-    if (this.#output !== undefined && now >= this.#outputAt) this.#send();
     if (this.#current !== undefined && this.#output === undefined && now >= this.#limitAt) {
       this.#parser.reset();
-      const owed = this.#current.data;
       this.#finish("timeout", "");
-      // The modem may still be waiting for data, which nothing can abort: line ends fill it up, and harm no one else.
-      if (owed !== undefined) {
-        this.#output = new Uint8Array(owed.length).fill(CR);
-        this.#send();
-      }
     }
+    if (this.#output !== undefined && now >= this.#outputAt) this.#send();
     this.#next();
   }
 
@@ -207,6 +201,11 @@ export class AtChannel {
     this.#current = undefined;
     this.#limitAt = Infinity;
     this.#output = undefined;
+    if (outcome === "timeout" && command.data !== undefined) {
+      // The modem may still be waiting for data, which nothing can abort: line ends fill it up, and harm no one else.
+      this.#output = new Uint8Array(command.data.length).fill(CR);
+      this.#outputAt = this.#now;
+    }
     this.#parser.expectPrompt(0);
     this.#parser.expectData("");
     this.holdUntil(this.#now + this.#timing.pause);
