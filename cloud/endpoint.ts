@@ -7,6 +7,7 @@ import { protectResponse } from "../firmware/oscore/protect.js";
 import type { Change } from "../firmware/oscore/store.js";
 import type { Health, Reading } from "../firmware/reading/reading.js";
 import type { Crypto } from "../hal/hal.js";
+import { Allowances } from "./allowance.js";
 import type { DeviceContext } from "./context.js";
 import type { Device } from "./device.js";
 import type { EventLog, Happening } from "./events.js";
@@ -15,7 +16,7 @@ import { healthEvents, healthText, mergeHealth } from "./health.js";
 import type { Live } from "./live.js";
 import type { Metrics } from "./metrics.js";
 import { type EventRecord, eventJson, type ReadingRecord, readingJson, type Severity } from "./model.js";
-import { denialEvent, malformedEvent, ObservedCounters } from "./refusals.js";
+import { denialEvent, hostOf, malformedEvent, ObservedCounters } from "./refusals.js";
 import type { Registry } from "./registry.js";
 import { understand } from "./report.js";
 import type {
@@ -69,6 +70,13 @@ const MAXIMUM_PENDING = 8192;
 /** Seconds after which an overloaded or failing store is worth another try. */
 const TRY_AGAIN = 30;
 
+/** Unprotected errors to one address. */
+const ERRORS = { burst: 100, rate: 20 };
+/** An error is at most so many times as long as its request. */
+const AMPLIFICATION = 3;
+/** Header, token and Max-Age of an error. */
+const HEADER_ROOM = 16;
+const NO_BYTES = new Uint8Array(0);
 const NO_READINGS: readonly ReadingRecord[] = [];
 /** What is known of a context that the store cannot even show any more. */
 const LOST: ReplayRecord = { highest: -1, seen: undefined, lastRequest: undefined, lastAnswer: undefined };
@@ -93,8 +101,10 @@ export class CloudEndpoint {
   readonly #gateways = new Map<string, Device>();
   #commitAt = Number.POSITIVE_INFINITY;
   #committing = false;
+  readonly #errors = new Allowances(ERRORS.burst, ERRORS.rate);
   /** Of the datagram in hand. */
   #source = "";
+  #length = 0;
   #now = 0;
   #trouble: string | undefined;
   /** Called when the deadline has moved outside of `handle` and `tick`. */
@@ -146,6 +156,7 @@ export class CloudEndpoint {
   handle(datagram: Uint8Array, source: string, now: number): void {
     this.#now = now;
     this.#source = source;
+    this.#length = datagram.length;
     this.#options.metrics.datagrams.add("in");
     this.#layer.receive(source, datagram, now);
   }
@@ -325,8 +336,17 @@ export class CloudEndpoint {
       device.refused++;
       this.#changed.add(device);
     }
-    this.#happened(denialEvent(denied, exchange.endpoint, this.#through(exchange.endpoint)));
-    this.#layer.respond(exchange, answer, now);
+    const { endpoint } = exchange;
+    this.#happened(denialEvent(denied, endpoint, this.#through(endpoint)));
+    // Whoever sends with a false source address must not make us shout at its owner: few errors for each address, and
+    // none much longer than what it answers; a reset of four bytes always goes.
+    if (!this.#errors.take(hostOf(endpoint), now)) {
+      this.#options.metrics.drop("coap", "error-limit");
+      this.#layer.reject(exchange, now);
+      return;
+    }
+    const longer = answer.payload.length > AMPLIFICATION * this.#length - HEADER_ROOM;
+    this.#layer.respond(exchange, longer ? { ...answer, payload: NO_BYTES } : answer, now);
   }
 
   /** The message layer did not take something. */

@@ -1,3 +1,4 @@
+import { Allowances } from "./allowance.js";
 import type { EventKind, EventRecord, Severity } from "./model.js";
 
 /** What happened, before it is known whether it happened just now already. */
@@ -18,28 +19,11 @@ export interface Happening {
 
 /** Identical events within this time of the first are one event with a count. */
 const COALESCE_MS = 600_000;
-/** Rows that may be made at once, and how long one more takes to become free: what an attacker can fill the store with. */
+/** Rows that may be made at once, and each second: what an attacker can fill the store with. */
 const BURST = 100;
-const REFILL_MS = 5_000;
+const RATE = 0.2;
 /** A count that only grows is written at most this often: refusing must stay cheaper than attacking. */
 const WRITE_MS = 1_000;
-
-/** Allows `burst` at once and one more every `refill` milliseconds. */
-class Allowance {
-  #left = BURST;
-  #since: number | undefined;
-
-  take(now: number): boolean {
-    const gained = this.#since === undefined ? 0 : Math.floor((now - this.#since) / REFILL_MS);
-    if (this.#since === undefined || gained > 0) {
-      this.#left = Math.min(BURST, this.#left + gained);
-      this.#since = this.#since === undefined ? now : this.#since + gained * REFILL_MS;
-    }
-    if (this.#left === 0) return false;
-    this.#left--;
-    return true;
-  }
-}
 
 /**
  * The feed of security and system events. Bounded whatever comes: the same event again raises a count, new ones are
@@ -49,8 +33,7 @@ class Allowance {
 export class EventLog {
   readonly #recent = new Map<string, EventRecord>();
   readonly #changed = new Set<EventRecord>();
-  readonly #named = new Allowance();
-  readonly #anonymous = new Allowance();
+  readonly #allowances = new Allowances(BURST, RATE);
   readonly #makeId: () => string;
   #writeAt = Number.POSITIVE_INFINITY;
 
@@ -72,8 +55,8 @@ export class EventLog {
       this.#touch(recent, now + WRITE_MS);
       return;
     }
-    const allowance = node === undefined && gateway === undefined ? this.#anonymous : this.#named;
-    if (kind === "security" && !allowance.take(wall)) {
+    const whose = node === undefined && gateway === undefined ? "anybody's" : "a device's";
+    if (kind === "security" && !this.#allowances.take(whose, wall)) {
       // Of kind "system", so that it never waits for an allowance itself.
       this.add(
         {

@@ -3,7 +3,7 @@ import type { Happening } from "./events.js";
 import type { Denied } from "./gatekeeper.js";
 
 /** "192.0.2.1" of "192.0.2.1:5683". Ports change with every attempt and tell nobody anything. */
-function hostOf(source: string): string {
+export function hostOf(source: string): string {
   const colon = source.lastIndexOf(":");
   return colon < 0 ? source : source.slice(0, colon);
 }

@@ -36,6 +36,8 @@ export interface ServerOptions {
   readonly storage?: StorageMode;
   /** How long what is kept. Default: all readings for ever. */
   readonly keep?: Keep;
+  /** CoAP datagrams of one address each second. Default: 5000. */
+  readonly sourceLimit?: number;
   /** ms since 1970. Default: Date.now. */
   readonly wallTime?: () => number;
 }
@@ -100,7 +102,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     );
 
     const coap = { host: "0.0.0.0", port: 5683, ...options.coap };
-    driver = await UdpDriver.open(coap, cloud.metrics);
+    driver = await UdpDriver.open(coap, cloud.metrics, options.sourceLimit);
     const udp = driver;
     open.push(async () => {
       cloud.endpoint.flush();

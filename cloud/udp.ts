@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from "node:dgram";
 import { lookup } from "node:dns/promises";
+import { Allowances } from "./allowance.js";
 import type { CloudEndpoint } from "./endpoint.js";
 import { StartupError } from "./errors.js";
 import type { Metrics } from "./metrics.js";
@@ -11,6 +12,8 @@ export interface Address {
 
 /** Room for what arrives while a commit is under way; the kernel may give less. */
 const RECEIVE_BUFFER = 4 << 20;
+/** A gateway of the fastest radio here sends a few hundred a second. */
+const DEFAULT_SOURCE_LIMIT = 5000;
 /** setTimeout takes no more. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -21,15 +24,24 @@ export class UdpDriver {
   #endpoint: CloudEndpoint | undefined;
   #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
+  readonly #sourceLimit: number;
   #closed = false;
 
-  private constructor(socket: Socket, metrics: Metrics) {
+  private constructor(socket: Socket, metrics: Metrics, sourceLimit: number) {
     this.#socket = socket;
     this.#metrics = metrics;
+    this.#sourceLimit = sourceLimit;
   }
 
-  /** @throws StartupError naming the address and the way to another */
-  static async open(wanted: Address, metrics: Metrics): Promise<UdpDriver> {
+  /**
+   * @param sourceLimit datagrams of one address each second, twice as many at once; what exceeds it is dropped unread
+   * @throws StartupError naming the address and the way to another
+   */
+  static async open(
+    wanted: Address,
+    metrics: Metrics,
+    sourceLimit = DEFAULT_SOURCE_LIMIT,
+  ): Promise<UdpDriver> {
     const { host, port } = wanted;
     let address: { address: string; family: number };
     try {
@@ -58,7 +70,7 @@ export class UdpDriver {
     } catch {
       // The system's own size does too.
     }
-    return new UdpDriver(socket, metrics);
+    return new UdpDriver(socket, metrics, sourceLimit);
   }
 
   get address(): Address {
@@ -70,11 +82,17 @@ export class UdpDriver {
   start(endpoint: CloudEndpoint): void {
     this.#endpoint = endpoint;
     endpoint.onWake = () => this.#arm();
+    const allowances = new Allowances(2 * this.#sourceLimit, this.#sourceLimit);
     this.#socket.on("message", ({ buffer, byteOffset, byteLength }, { address, port, family }) => {
+      const now = performance.now();
+      if (!allowances.take(address, now)) {
+        this.#metrics.drop("udp", "source-limit");
+        return;
+      }
       // The port behind the last colon, also for IPv6.
       const source = `${family === "IPv6" ? `[${address}]` : address}:${port}`;
       // A plain array of the same memory: views of a Buffer cost a multiple.
-      endpoint.handle(new Uint8Array(buffer, byteOffset, byteLength), source, performance.now());
+      endpoint.handle(new Uint8Array(buffer, byteOffset, byteLength), source, now);
       this.#arm();
     });
     // E.g. an ICMP "port unreachable" of somebody we answered: not the socket's fault.

@@ -7,7 +7,7 @@ import { KeepError, parseKeep } from "../cloud/keep.js";
 import { type LogEntry, startServer } from "../cloud/server.js";
 import type { Keep } from "../cloud/store/store.js";
 import type { Address } from "../cloud/udp.js";
-import { EXIT_USAGE, fail, newCommand } from "./cli.js";
+import { EXIT_USAGE, fail, newCommand, wholeNumber } from "./cli.js";
 
 /** "HOST:PORT", "[IPv6]:PORT" or "PORT". */
 function address(text: string): Partial<Address> {
@@ -64,6 +64,7 @@ const program = newCommand(
       .env("KEEP")
       .argParser(keepTimes),
   )
+  .option("--source-limit <n>", "CoAP datagrams of one address each second", wholeNumber(1, 1_000_000), 5000)
   .option("--quiet", "log nothing")
   .allowExcessArguments(false);
 
@@ -73,6 +74,7 @@ const options = program.opts<{
   coap?: Partial<Address>;
   data?: string;
   storage: StorageMode;
+  sourceLimit: number;
   keep?: Keep;
   quiet?: boolean;
 }>();
@@ -83,6 +85,7 @@ try {
     http: { ...environmentPort("HTTP_PORT"), ...options.http },
     coap: { ...environmentPort("COAP_PORT"), ...options.coap },
     storage: options.storage,
+    sourceLimit: options.sourceLimit,
     ...(options.keep !== undefined && { keep: options.keep }),
     ...(options.quiet !== true && { log: logLine }),
   });

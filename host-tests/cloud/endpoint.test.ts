@@ -340,6 +340,31 @@ describe("cloud endpoint", () => {
     });
   });
 
+  describe("a false source address", () => {
+    it("gets no more than three times what was sent in its name, and few errors", () => {
+      const short = Uint8Array.of(0x40, 0x02, 0, 1, 0x93, 0x09, 0x00, 0x01, 0xff, 0x00);
+      const stranger = new TestNode("x", 900);
+      let [resets, errors] = [0, 0];
+      for (let i = 0; i < 1000; i++) {
+        const datagram =
+          i % 2 === 0 ? renumbered(short, i) : stranger.reading(1, 1, { messageId: i }).datagram;
+        for (const answer of bench.receive(datagram, "203.0.113.5:53")) {
+          assert.ok(answer.length <= 3 * datagram.length, `${answer.length} for ${datagram.length}`);
+          if (answer.length === 4) resets++;
+          else errors++;
+        }
+      }
+      assert.equal(errors, 100);
+      assert.equal(resets, 900);
+      assert.equal(bench.cloud.metrics.dropped("coap", "error-limit"), 900);
+      const { datagram } = node.reading(1);
+      datagram[datagram.length - 1] ^= 1;
+      assert.equal(decode(bench.receive(datagram)[0]).code, Code.BAD_REQUEST, "others are not concerned");
+      bench.pass(1000);
+      assert.ok(bench.receive(stranger.reading(1).datagram, "203.0.113.5:53")[0].length > 4, "later again");
+    });
+  });
+
   describe("a gateway's health", () => {
     let gateway: TestNode;
     const here = "198.51.100.1:5000";

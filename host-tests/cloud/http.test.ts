@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import { buildApp } from "../../cloud/http/app.js";
 import { loadAssets } from "../../cloud/http/assets.js";
@@ -283,6 +285,19 @@ describe("cloud server", () => {
     });
     assert.match(answer, /^HTTP\/1\.1 400 Bad Request/);
     assert.equal(server.cloud.metrics.dropped("http", "malformed"), 1);
+    await server.stop();
+  });
+
+  it("drops unread what exceeds the limit of one address", async () => {
+    const server = await start({ sourceLimit: 10 });
+    const socket = createSocket("udp4");
+    const ping = Uint8Array.of(0x40, 0, 0, 1);
+    let answers = 0;
+    socket.on("message", () => answers++);
+    for (let i = 0; i < 100; i++) socket.send(ping, server.coapAddress.port, "127.0.0.1");
+    while (answers + server.cloud.metrics.dropped("udp", "source-limit") < 100) await setImmediate();
+    assert.ok(answers >= 20 && answers < 100, `${answers} answers`);
+    socket.close();
     await server.stop();
   });
 

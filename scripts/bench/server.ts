@@ -47,7 +47,7 @@ async function withServer<T>(store: Store, nodes: number, use: (port: number) =>
     send: (datagram, destination) => driver?.send(datagram, destination),
   });
   for (let i = 0; i < nodes; i++) await cloud.registry.upsert(nodeSpec(i));
-  driver = await UdpDriver.open({ host: "127.0.0.1", port: 0 }, new Metrics());
+  driver = await UdpDriver.open({ host: "127.0.0.1", port: 0 }, new Metrics(), Number.POSITIVE_INFINITY);
   driver.start(cloud.endpoint);
   try {
     return await use(driver.address.port);
