@@ -1,7 +1,7 @@
 /** The SARA-R4 simulator alone: `npm run modem -- --pty LINK | --tcp PORT` */
 
 import { existsSync, readFileSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { redact } from "../firmware/modem/at/log.js";
 import { ControlError, ModemControl, parseScript } from "../sim/modem/control.js";
@@ -14,6 +14,9 @@ import { UdpNetwork } from "../sim/modem/udp-network.js";
 import { PacedClock } from "../sim/paced-clock.js";
 import { Random } from "../sim/random.js";
 import { EXIT_USAGE, fail, newCommand, wholeNumber } from "./cli.js";
+
+/** ms until a lost connection to a board is tried again. */
+const RECONNECT = 300;
 
 interface Options {
   readonly pty?: string;
@@ -43,7 +46,7 @@ const command = newCommand(
   .option("--pty <link>", "a pseudo-terminal, with a link to it at this path (needs socat or python3)")
   .option(
     "--tcp <port>",
-    "the UART's bytes over TCP on 127.0.0.1, one client at a time; 0: any free port",
+    "the UART's bytes over TCP: connects to 127.0.0.1 where an emulated board listens at this port, else listens itself for one client at a time; 0: any free port",
     port,
   )
   .option(
@@ -199,6 +202,61 @@ function listen(wanted: number, onClient: (client: Socket) => void): Promise<num
   });
 }
 
+/** Makes a connection the modem's UART until it ends. */
+function wire(socket: Socket, onEnd: () => void): void {
+  socket.setNoDelay(true);
+  output = (bytes) => socket.write(Uint8Array.from(bytes));
+  socket.on("data", fromHost);
+  socket.on("close", () => {
+    output = () => {};
+    onEnd();
+  });
+}
+
+/** A connection to whoever listens at this port already: an emulated board, whose UART is the listening side. */
+function reach(wanted: number): Promise<Socket | undefined> {
+  if (wanted === 0) return Promise.resolve(undefined);
+  return new Promise((resolve) => {
+    const socket = connect(wanted, "127.0.0.1");
+    socket.once("connect", () => resolve(socket));
+    socket.on("error", () => resolve(undefined));
+  });
+}
+
+/** Is the modem at a board's UART, again and again: a board that is reset comes back. */
+function attach(wanted: number, socket: Socket): void {
+  clients.add(socket);
+  process.stdout.write(`modem connected to tcp 127.0.0.1:${wanted}\n`);
+  wire(socket, async () => {
+    clients.delete(socket);
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, RECONNECT));
+      if (ended) return;
+      const again = await reach(wanted);
+      if (again === undefined) continue;
+      attach(wanted, again);
+      return;
+    }
+  });
+}
+
+/** Listens, and is the modem of whoever connects. */
+async function serveTcp(wanted: number): Promise<void> {
+  let current: Socket | undefined;
+  const actual = await listen(wanted, (client) => {
+    if (current !== undefined) {
+      client.end("The modem's UART is in use.\n");
+      return;
+    }
+    current = client;
+    wire(client, () => {
+      current = undefined;
+    });
+  });
+  process.stdout.write(`modem at tcp 127.0.0.1:${actual}\n`);
+}
+
+let ended = false;
 let closePty = () => {};
 if (options.pty !== undefined) {
   try {
@@ -213,22 +271,9 @@ if (options.pty !== undefined) {
     throw error;
   }
 } else {
-  let current: Socket | undefined;
-  const actual = await listen(options.tcp!, (client) => {
-    if (current !== undefined) {
-      client.end("The modem's UART is in use.\n");
-      return;
-    }
-    current = client;
-    client.setNoDelay(true);
-    output = (bytes) => client.write(Uint8Array.from(bytes));
-    client.on("data", fromHost);
-    client.on("close", () => {
-      current = undefined;
-      output = () => {};
-    });
-  });
-  process.stdout.write(`modem at tcp 127.0.0.1:${actual}\n`);
+  const board = await reach(options.tcp!);
+  if (board === undefined) await serveTcp(options.tcp!);
+  else attach(options.tcp!, board);
 }
 if (options.control !== undefined) {
   const actual = await listen(options.control, (client) => {
@@ -248,6 +293,7 @@ clock.start();
 if (options.off !== true) clock.enter(() => modem.switchOn());
 
 function end(): void {
+  ended = true;
   clock.stop();
   console.close();
   network.shutDown();

@@ -4,7 +4,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -109,6 +109,29 @@ describe("npm run modem", () => {
     } finally {
       child.kill("SIGKILL");
       server.close();
+    }
+  }).timeout(30_000);
+
+  it("connects to a board that listens, and again when the board was away", async () => {
+    const board = createServer();
+    board.listen(0, "127.0.0.1");
+    await once(board, "listening");
+    const { port } = board.address() as AddressInfo;
+    const { child, heard } = run("--tcp", String(port), "--fast");
+    try {
+      for (let time = 0; time < 2; time++) {
+        const [uart] = (await once(board, "connection")) as [Socket];
+        const lines = new Heard();
+        uart.on("data", (data) => lines.add(data.toString("latin1")));
+        await heard.next(time === 0 ? /power: on/ : /modem connected/);
+        uart.write("AT\r");
+        await lines.next(/OK\r\n/);
+        uart.destroy();
+      }
+      assert.equal(await end(child), 0);
+    } finally {
+      child.kill("SIGKILL");
+      board.close();
     }
   }).timeout(30_000);
 

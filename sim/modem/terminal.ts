@@ -1,6 +1,7 @@
 import type { Clock } from "../../hal/hal.js";
 import { latin1 } from "./latin1.js";
 
+const NUL = 0;
 const CR = 13;
 const LF = 10;
 const BACKSPACE = 8;
@@ -92,7 +93,8 @@ export class Terminal {
       else if (this.#busy) this.#typed.push(byte);
       else {
         // The LF of a host that ends its lines in CR LF is no character of the next line, and is not echoed.
-        if (byte === LF && this.#line.length === 0) continue;
+        // A NUL is a line that is being pulled about, by a host that boots.
+        if ((byte === LF && this.#line.length === 0) || byte === NUL) continue;
         if (this.echo) echo.push(byte);
         if (this.#key(byte)) {
           this.#emitBytes(Uint8Array.from(echo.slice(echoed)));
