@@ -144,7 +144,8 @@ export class Beaconing {
   ): void {
     const { iv, counters, keys } = this.#options;
     counters.add("beacon.received");
-    this.#followKeyRefresh(subnet, material, keyRefresh);
+    // §3.10.4.1: a beacon by the new key ends phase 1, and with the flag cleared the whole refresh.
+    if (material === subnet.next) this.followKeyRefresh(subnet, keyRefresh);
     // §3.10.5: a member of the primary subnet follows that one only.
     if (subnet.index !== 0 && keys.subnet(0) !== undefined && ivIndex > iv.current) {
       counters.add("drop.beacon-secondary");
@@ -154,9 +155,9 @@ export class Beaconing {
     if (verdict === "ignored-far" || verdict === "ignored-early") counters.add(`drop.beacon-${verdict}`);
   }
 
-  /** §3.10.4.1: a beacon by the new key ends phase 1, and with the flag cleared the whole refresh. */
-  #followKeyRefresh(subnet: Subnet, material: NetKeyMaterial, keyRefresh: boolean): void {
-    if (material !== subnet.next) return;
+  /** Someone has said by the new key how far the key refresh is. */
+  followKeyRefresh(subnet: Subnet, keyRefresh: boolean): void {
+    if (subnet.next === undefined) return;
     if (keyRefresh) {
       if (subnet.phase !== 1) return;
       subnet.phase = 2;

@@ -259,6 +259,14 @@ export class KeyStore {
     return undefined;
   }
 
+  /** Whether credentials come of the key that a refresh brings. */
+  ofNextKey(credentials: NetworkCredentials): boolean {
+    const { next } = credentials.subnet;
+    if (next === undefined) return false;
+    if (credentials.friendshipWith === undefined) return credentials === next.credentials;
+    return this.#friendCredentials.get(next)?.get(credentials.friendshipWith) === credentials;
+  }
+
   readonly #friendCredentials = new Map<NetKeyMaterial, Map<number, NetworkCredentials>>();
 
   /** All credentials with this NID: several subnets, or the old and the new key, may share one. */

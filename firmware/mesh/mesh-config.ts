@@ -1,5 +1,6 @@
 import type { Crypto, KeyValueStore, MeshMessage, MeshSendOutcome } from "../../hal/hal.js";
 import { isUnicast } from "./addresses.js";
+import type { LowPowerSettings } from "./low-power.js";
 import type { Retransmission } from "./node-state.js";
 import { TTL_MAX } from "./numbers.js";
 import type { MeshLimits, MeshTiming } from "./timing.js";
@@ -30,6 +31,8 @@ export interface MeshConfig {
   readonly beacon?: boolean;
   /** Be friend of Low Power nodes; absent: cannot. */
   readonly friend?: boolean;
+  /** Be a Low Power node: look for a friend, and have the receiver on at its word only (`stack.lowPower`). */
+  readonly lowPower?: LowPowerSettings;
   /** Own PDUs. Default 3 × 20 ms. */
   readonly networkTransmit?: Retransmission;
   /** Relayed PDUs. Default 2 × 20 ms. */

@@ -126,7 +126,9 @@ export class NetworkCodec {
     const src = (nonce[5] << 8) | nonce[6];
     if (!isUnicast(src)) return REFUSED.source;
     const seq = (nonce[2] << 16) | (nonce[3] << 8) | nonce[4];
-    if (this.#cache.has(src, seq, ivIndex & 1)) return REFUSED.duplicate;
+    // What a friend kept may have been heard before it: as the answer to a poll it must not get lost (§3.6.6.4.2).
+    const cached = credentials.friendshipWith === undefined;
+    if (cached && this.#cache.has(src, seq, ivIndex & 1)) return REFUSED.duplicate;
 
     const ctl = nonce[1] > 0x7f;
     const aead = ctl ? credentials.control : credentials.access;
@@ -135,7 +137,7 @@ export class NetworkCodec {
     const plaintext = this.#plaintext.view(0, size);
     const sealed = this.#received.view(PDU + HEADER, length - HEADER);
     if (aead.open(nonce, EMPTY, sealed, plaintext) === undefined) return REFUSED.mic;
-    this.#cache.add(src, seq, ivIndex & 1);
+    if (cached) this.#cache.add(src, seq, ivIndex & 1);
 
     const dst = (plaintext[0] << 8) | plaintext[1];
     // §3.4.2.1, §3.4.2.3: never the unassigned address, and no control message to a virtual one.

@@ -24,6 +24,8 @@ export interface UpperPdu {
   segmented: boolean;
   payload: Uint8Array;
   rssi: number;
+  /** Of a segmented message: the SEQ that each segment came with last. */
+  segmentSeqs: Uint32Array | undefined;
 }
 
 export type SegmentReason =
@@ -75,6 +77,7 @@ interface Session {
   acknowledgeAt: number;
   incompleteAt: number;
   readonly bytes: Uint8Array;
+  readonly seqs: Uint32Array;
 }
 
 /** A message that is over, completed or given up; its late segments must not open it again. */
@@ -119,6 +122,7 @@ export class Reassembler {
     segmented: true,
     payload: new Uint8Array(0),
     rssi: 0,
+    segmentSeqs: undefined,
   };
   deadline = NEVER;
 
@@ -185,6 +189,7 @@ export class Reassembler {
     const fresh = pdu.seq > session.newestSeq;
     if (fresh) session.newestSeq = pdu.seq;
     session.ttl = pdu.ttl;
+    session.seqs[segO] = pdu.seq;
     const bit = 1 << segO;
     const { timing } = this.#options;
     if ((session.received & bit) !== 0) {
@@ -245,6 +250,7 @@ export class Reassembler {
     upper.szmic = session.szmic;
     upper.payload = session.bytes.subarray(0, session.length);
     upper.rssi = rssi;
+    upper.segmentSeqs = session.seqs;
     if (isUnicast(session.dst)) this.#acknowledge(session, session.received);
     this.#finish(session, true);
     this.#settle();
@@ -330,6 +336,7 @@ export class Reassembler {
       acknowledgeAt: NEVER,
       incompleteAt: NEVER,
       bytes: new Uint8Array(UPPER_PDU_MAX),
+      seqs: new Uint32Array(32),
     };
   }
 

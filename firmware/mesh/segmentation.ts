@@ -1,5 +1,4 @@
 import type { MeshSendOutcome } from "../../hal/hal.js";
-import { isUnicast } from "./addresses.js";
 import type { AppKeyMaterial, NetworkCredentials } from "./keys.js";
 import { ACCESS_SEGMENT, CONTROL_SEGMENT } from "./numbers.js";
 import type { MeshTiming } from "./timing.js";
@@ -20,6 +19,10 @@ export interface OutgoingMessage {
   /** 8-byte TransMIC. */
   readonly szmic: boolean;
   readonly done: ((outcome: MeshSendOutcome) => void) | undefined;
+  /** A segmented message ends when its receiver has acknowledged all of it, else after its rounds. */
+  readonly acknowledged: boolean;
+  /** Rounds without acknowledgment; default: those of a group. */
+  readonly rounds?: number | undefined;
   /** What the access payload is encrypted with; `undefined` for control messages. */
   readonly key: AppKeyMaterial | undefined;
   /** The Label UUID when `dst` is virtual, empty otherwise. */
@@ -150,7 +153,7 @@ export class SegmentSender {
       const { message } = session;
       if (session.phase === "queued" || !message.segmented || message.src !== dst) continue;
       if ((message.seq & 0x1fff) !== seqZero || (!onBehalf && message.dst !== src)) continue;
-      if (!isUnicast(message.dst)) continue;
+      if (!message.acknowledged) continue;
       // §3.5.3.3: no bit at all means that the peer cannot take the message.
       if (blockAck === 0) {
         this.#end(session, "busy", now);
@@ -188,8 +191,9 @@ export class SegmentSender {
       if (session.phase === "waiting") {
         if (session.roundsLeft > 0) this.#round(session, now);
         else {
-          if (isUnicast(session.message.dst) && session.acknowledged === 0) this.#options.unheard(now);
-          this.#end(session, isUnicast(session.message.dst) ? "timed-out" : "sent", now);
+          const { acknowledged } = session.message;
+          if (acknowledged && session.acknowledged === 0) this.#options.unheard(now);
+          this.#end(session, acknowledged ? "timed-out" : "sent", now);
           // `done` may have added or ended others, so the list is looked at from its start again.
           i = -1;
           continue;
@@ -204,7 +208,8 @@ export class SegmentSender {
     const { timing } = this.#options;
     session.phase = "sending";
     session.at = now;
-    session.roundsLeft = (isUnicast(session.message.dst) ? timing.retransmitRounds : timing.groupRounds) - 1;
+    const { acknowledged, rounds = timing.groupRounds } = session.message;
+    session.roundsLeft = (acknowledged ? timing.retransmitRounds : rounds) - 1;
   }
 
   #round(session: Session, now: number): void {
@@ -246,12 +251,12 @@ export class SegmentSender {
       session.at = now + timing.segmentInterval;
     } else {
       session.phase = "waiting";
-      if (!isUnicast(message.dst) && session.roundsLeft === 0) return this.#end(session, "sent", now);
+      if (!message.acknowledged && session.roundsLeft === 0) return this.#end(session, "sent", now);
       // A little randomness keeps nodes that started together from staying together.
       session.at =
         now +
         timing.segmentInterval +
-        (isUnicast(message.dst)
+        (message.acknowledged
           ? timing.retransmitBase + timing.retransmitPerHop * message.ttl
           : timing.groupPause) +
         this.#options.random() * 50;

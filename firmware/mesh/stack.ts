@@ -7,10 +7,12 @@ import { isUnicast, isVirtual, UNASSIGNED } from "./addresses.js";
 import { Beaconing } from "./beaconing.js";
 import { configure } from "./config-server.js";
 import type { Composition, FoundationNode } from "./foundation-node.js";
+import { Friend } from "./friend.js";
 import { HealthServer } from "./health-server.js";
 import { Heartbeat } from "./heartbeat.js";
 import { IvIndex } from "./iv-index.js";
-import { KeyStore, type Subnet } from "./keys.js";
+import { KeyStore, type NetworkCredentials, type Subnet } from "./keys.js";
+import { LowPower } from "./low-power.js";
 import {
   type AccessMessage,
   check,
@@ -56,6 +58,12 @@ export class MeshStack implements MeshNode {
   readonly health: HealthServer;
   readonly heartbeat: Heartbeat;
   readonly iv: IvIndex;
+  /** The Friend feature, where the node has it. */
+  readonly friend: Friend | undefined;
+  /** The Low Power feature, where the node has it. */
+  readonly lowPower: LowPower | undefined;
+  /** The receiver must be on, or may be off (Low Power nodes only). */
+  onListen: ((on: boolean) => void) | undefined;
   /** Messages by an AppKey that a model of this node is bound to. */
   onMessage: ((message: MeshMessage) => void) | undefined;
   /** All access messages, and how they were secured; before {@link onMessage}. */
@@ -135,7 +143,12 @@ export class MeshStack implements MeshNode {
       iv: this.iv,
       onAccess: (upper, decrypted) => this.#onAccess(upper, decrypted),
       onControl: (upper, at) => this.#onControl(upper, at),
+      onFriendshipPdu: (peer, at) => this.lowPower?.answered(peer, at),
     });
+    this.friend = this.#makeFriend();
+    this.#transport.friend = this.friend;
+    this.lowPower = this.#makeLowPower();
+    this.lowPower?.start(now);
     this.#beaconing = new Beaconing(
       {
         crypto,
@@ -193,6 +206,8 @@ export class MeshStack implements MeshNode {
       this.#publisher.deadline,
       this.health.deadline,
       this.iv.deadline,
+      this.friend?.deadline ?? NEVER,
+      this.lowPower?.deadline ?? NEVER,
       this.#resetAt,
     );
   }
@@ -207,12 +222,18 @@ export class MeshStack implements MeshNode {
     this.#publisher.tick(now);
     this.health.tick(now);
     this.iv.tick(now);
+    this.friend?.tick(now);
+    this.lowPower?.tick(now);
     if (this.#resetAt <= now) this.reset();
   }
 
   /** Takes an AD structure (length, AD type, data) as it was heard; any bytes will do. */
   receive(adStructure: Uint8Array, rssi: number, now: number): void {
     if (this.#gone) return;
+    if (this.lowPower?.listening === false) {
+      this.counters.add("drop.asleep");
+      return;
+    }
     // A length octet that does not agree means that this is not one AD structure.
     if (adStructure.length < 2 || adStructure[0] !== adStructure.length - 1) {
       this.counters.add("drop.ad-length");
@@ -259,7 +280,7 @@ export class MeshStack implements MeshNode {
         access,
         key,
         appKey: appKeyIndex !== undefined,
-        credentials: subnet.transmit.credentials,
+        credentials: this.#credentials(subnet, options),
         label: options.label,
         segmented: options.segmented,
         szmic: options.longMic,
@@ -306,6 +327,8 @@ export class MeshStack implements MeshNode {
     this.#resetAt = NEVER;
     this.#transport.clear();
     this.heartbeat.clear();
+    this.friend?.clear();
+    this.lowPower?.stop();
     this.#store.clear();
     this.keys.clear();
     this.keys.setDeviceKey(undefined);
@@ -357,6 +380,13 @@ export class MeshStack implements MeshNode {
       key = this.keys.remoteDeviceKey(options.deviceKeyOf);
     }
     return key === undefined || subnet === undefined ? undefined : { key, subnet, appKeyIndex };
+  }
+
+  /** Those of the friendship where they are asked for and there is one (§4.2.2.4). */
+  #credentials(subnet: Subnet, options: MeshSendOptions): NetworkCredentials {
+    const friend = options.friendshipCredentials === true ? this.lowPower?.friend : undefined;
+    const special = friend === undefined ? undefined : this.keys.friendshipCredentials(friend);
+    return special ?? subnet.transmit.credentials;
   }
 
   /** §3.4.5: what is for this node too does not have to come back over the air. */
@@ -451,8 +481,63 @@ export class MeshStack implements MeshNode {
   }
 
   #onControl(upper: UpperPdu, now: number): void {
-    if (upper.header === ControlOpcode.HEARTBEAT) this.heartbeat.receive(upper, now);
-    else this.counters.add("drop.control-opcode");
+    switch (upper.header) {
+      case ControlOpcode.HEARTBEAT:
+        this.heartbeat.receive(upper, now);
+        break;
+      case ControlOpcode.FRIEND_REQUEST:
+      case ControlOpcode.FRIEND_POLL:
+      case ControlOpcode.FRIEND_CLEAR:
+      case ControlOpcode.FRIEND_CLEAR_CONFIRM:
+      case ControlOpcode.SUBSCRIPTION_LIST_ADD:
+      case ControlOpcode.SUBSCRIPTION_LIST_REMOVE:
+        if (this.friend === undefined || !this.state.friend) this.counters.add("drop.no-friend");
+        else this.friend.receive(upper, now);
+        break;
+      case ControlOpcode.FRIEND_OFFER:
+      case ControlOpcode.FRIEND_UPDATE:
+      case ControlOpcode.SUBSCRIPTION_LIST_CONFIRM:
+        if (this.lowPower === undefined) this.counters.add("drop.no-low-power");
+        else this.lowPower.receive(upper, now);
+        break;
+      default:
+        this.counters.add("drop.control-opcode");
+    }
+  }
+
+  #makeFriend(): Friend | undefined {
+    if (!this.state.friendSupported) return undefined;
+    return new Friend({
+      keys: this.keys,
+      state: this.state,
+      iv: this.iv,
+      counters: this.counters,
+      sendControl: (credentials, opcode, dst, ttl, parameters) =>
+        this.#transport.sendControlNow(credentials, opcode, dst, ttl, parameters),
+      forward: (credentials, pdu) => this.#transport.forward(credentials, pdu),
+    });
+  }
+
+  #makeLowPower(): LowPower | undefined {
+    const settings = this.#options.config.lowPower;
+    if (settings === undefined) return undefined;
+    return new LowPower({
+      ...settings,
+      keys: this.keys,
+      state: this.state,
+      iv: this.iv,
+      counters: this.counters,
+      random: this.#options.random,
+      busy: () => this.#transport.busy,
+      sendControl: (credentials, opcode, dst, ttl, parameters) =>
+        this.#transport.sendControlNow(credentials, opcode, dst, ttl, parameters),
+      keyRefresh: (subnet, flag) => this.#beaconing.followKeyRefresh(subnet, flag),
+      listen: (on) => this.onListen?.(on),
+      onFriend: (friend) => {
+        this.state.lowPower = friend !== undefined;
+        this.heartbeat.featuresChanged(this.#options.now());
+      },
+    });
   }
 
   #publishOnce(model: Model, opcode: number, parameters: Uint8Array): boolean {
@@ -480,12 +565,14 @@ export class MeshStack implements MeshNode {
     this.counters.add(this.iv.updating ? "iv.update" : "iv.normal");
     if (transmitChanged) this.#transport.sequence.restart(this.iv.transmit);
     this.#beaconing.news(this.#options.now());
+    this.friend?.news();
   }
 
   #keysChanged(_subnet: Subnet): void {
     this.counters.add("key-refresh");
     this.#store.saveKeys();
     this.#beaconing.news(this.#options.now());
+    this.friend?.news();
   }
 
   #asFoundation(composition: Composition): FoundationNode {
@@ -502,8 +589,11 @@ export class MeshStack implements MeshNode {
       reset: () => {
         this.#resetAt = this.#options.now() + RESET_AFTER;
       },
-      pollTimeout: () => 0,
-      featuresChanged: () => this.heartbeat.featuresChanged(this.#options.now()),
+      pollTimeout: (lowPowerNode) => this.friend?.pollTimeout(lowPowerNode) ?? 0,
+      featuresChanged: () => {
+        if (!this.state.friend) this.friend?.clear();
+        this.heartbeat.featuresChanged(this.#options.now());
+      },
     };
   }
 }

@@ -2,14 +2,27 @@ import type { Crypto, KeyValueStore, MeshSendOutcome } from "../../hal/hal.js";
 import type { Counters } from "../bytes/counters.js";
 import { Refusal } from "../bytes/refusal.js";
 import { isUnicast } from "./addresses.js";
+import type { Friend, StoredPdu } from "./friend.js";
 import type { AppKeyMaterial, KeyStore, NetworkCredentials } from "./keys.js";
 import { MessageCache } from "./message-cache.js";
 import { NetworkCodec, type NetworkPdu, type NetworkReason } from "./network.js";
 import type { NodeState, Retransmission } from "./node-state.js";
-import { ControlOpcode, UNSEGMENTED_ACCESS_MAX, UNSEGMENTED_CONTROL_MAX } from "./numbers.js";
+import {
+  ACCESS_SEGMENT,
+  CONTROL_SEGMENT,
+  ControlOpcode,
+  UNSEGMENTED_ACCESS_MAX,
+  UNSEGMENTED_CONTROL_MAX,
+} from "./numbers.js";
 import { Reassembler, type UpperPdu } from "./reassembly.js";
 import { ReplayList } from "./replay.js";
-import { type OutgoingMessage, SegmentSender, type SendResult } from "./segmentation.js";
+import {
+  type OutgoingMessage,
+  SEGMENT_HEADER,
+  SegmentSender,
+  type SendResult,
+  writeSegmentHeader,
+} from "./segmentation.js";
 import { SequenceCounter } from "./sequence.js";
 import type { MeshLimits, MeshTiming } from "./timing.js";
 import { AKF, type DecryptedAccess, UpperTransport } from "./upper-transport.js";
@@ -36,6 +49,8 @@ export interface TransportOptions {
   readonly onAccess: (upper: UpperPdu, decrypted: DecryptedAccess, now: number) => void;
   /** A control message for this node, other than a segment acknowledgment. */
   readonly onControl: (upper: UpperPdu, now: number) => void;
+  /** A PDU for this node has come by the credentials of the friendship with `peer`; before what is in it. */
+  readonly onFriendshipPdu: (peer: number, now: number) => void;
 }
 
 /** An access message to send. */
@@ -77,6 +92,8 @@ const DROP: Readonly<Record<NetworkReason, string>> = {
 export class Transport {
   readonly sequence: SequenceCounter;
   readonly replay: ReplayList;
+  /** Where PDUs for Low Power nodes go. */
+  friend: Friend | undefined;
   readonly #options: TransportOptions;
   readonly #state: NodeState;
   readonly #counters: Counters;
@@ -113,7 +130,7 @@ export class Transport {
       counters,
       replay: this.replay,
       sessions: limits.rxSessions,
-      complete: (upper, now) => this.#deliver(upper, now),
+      complete: (upper, now) => this.#complete(upper, now),
       acknowledge: (credentials, ttl, src, dst, seqZero, blockAck) =>
         this.#acknowledge(credentials, ttl, src, dst, seqZero, blockAck),
     });
@@ -130,6 +147,7 @@ export class Transport {
       segmented: false,
       payload: EMPTY,
       rssi: 0,
+      segmentSeqs: undefined,
     };
   }
 
@@ -178,35 +196,54 @@ export class Transport {
       return;
     }
     const { dst } = pdu;
+    const { friendshipWith } = pdu.credentials;
+    const own = state.listensTo(dst);
+    if (friendshipWith !== undefined && own) this.#options.onFriendshipPdu(friendshipWith, now);
     // Relaying first: the PDU is in the codec's buffers, where an answer of ours would go too.
-    if (this.#state.relay && !state.isOwn(dst)) this.#relay(pdu);
-    if (state.listensTo(dst)) this.#take(pdu, rssi, now);
+    if (!state.isOwn(dst)) this.#relay(pdu);
+    if (own || this.#keeps(pdu)) this.#take(pdu, own, rssi, now);
+  }
+
+  /** Whether a PDU is kept for a Low Power node: one that may still go a hop (§3.6.6.4.1). */
+  #keeps(pdu: NetworkPdu): boolean {
+    const { friend } = this;
+    return friend !== undefined && pdu.ttl >= 2 && friend.listensFor(pdu.dst);
   }
 
   /** §3.4.6.3: what is for others, or for others too, with one hop less. */
   #relay(pdu: NetworkPdu): void {
-    // What came by friendship credentials is between two nodes only (§3.6.6.2).
-    if (pdu.ttl < 2 || pdu.credentials.friendshipWith !== undefined) return;
-    this.#counters.add(
-      this.#transmit(this.#codec.relay(pdu, pdu.ttl - 1), this.#state.relayRetransmit)
-        ? "relayed"
-        : "relay-full",
-    );
+    if (pdu.ttl < 2) return;
+    let frame: Uint8Array;
+    if (pdu.credentials.friendshipWith !== undefined) {
+      // What a Low Power node sends by its friend goes on by the credentials that all have (§3.6.6.2).
+      if (this.friend === undefined || this.friend.pollTimeout(pdu.src) === 0) return;
+      const { credentials } = pdu.credentials.subnet.transmit;
+      const { ivIndex, ctl, ttl, seq, src, dst, transport } = pdu;
+      frame = this.#codec.encode(credentials, ivIndex, ctl, ttl - 1, seq, src, dst, transport);
+    } else {
+      // Nobody but us can bring it to a Low Power node of ours.
+      if (!this.#state.relay || this.friend?.owns(pdu.dst) === true) return;
+      frame = this.#codec.relay(pdu, pdu.ttl - 1);
+    }
+    this.#counters.add(this.#transmit(frame, this.#state.relayRetransmit) ? "relayed" : "relay-full");
   }
 
-  #take(pdu: NetworkPdu, rssi: number, now: number): void {
+  #take(pdu: NetworkPdu, own: boolean, rssi: number, now: number): void {
     const { transport } = pdu;
     const header = transport[0] & 0x7f;
     const segmented = transport[0] > 0x7f;
     if (pdu.ctl && header === ControlOpcode.SEGMENT_ACKNOWLEDGMENT) {
       if (segmented) this.#counters.add("drop.control-opcode");
-      else this.#takeAcknowledgment(pdu, now);
+      else if (own) this.#takeAcknowledgment(pdu, now);
+      else this.#store(pdu, pdu.seq, transport);
       return;
     }
     if (segmented) {
       this.#reassembler.segment(pdu, rssi, now);
       return;
     }
+    if (this.#keeps(pdu)) this.#store(pdu, pdu.seq, transport);
+    if (!own) return;
     const verdict = this.replay.check(pdu.src, pdu.ivIndex, pdu.seq);
     if (verdict !== "new") {
       this.#counters.add(`drop.${verdict}`);
@@ -245,6 +282,33 @@ export class Transport {
     }
   }
 
+  #complete(upper: UpperPdu, now: number): void {
+    if (upper.ttl >= 2 && this.friend?.listensFor(upper.dst) === true) this.#storeSegments(upper);
+    if (this.#state.listensTo(upper.dst)) this.#deliver(upper, now);
+  }
+
+  /** A segmented message for a Low Power node: all segments as they came, each with its own SEQ. */
+  #storeSegments(upper: UpperPdu): void {
+    const size = upper.ctl ? CONTROL_SEGMENT : ACCESS_SEGMENT;
+    const segN = Math.ceil(upper.payload.length / size) - 1;
+    for (let segO = 0; segO <= segN; segO++) {
+      const data = upper.payload.subarray(segO * size, (segO + 1) * size);
+      const transport = new Uint8Array(SEGMENT_HEADER + data.length);
+      writeSegmentHeader(transport, upper.header, upper.szmic, upper.seq & 0x1fff, segO, segN);
+      transport.set(data, SEGMENT_HEADER);
+      this.#store(upper, upper.segmentSeqs![segO], transport);
+    }
+  }
+
+  #store(
+    from: { ivIndex: number; ctl: boolean; ttl: number; src: number; dst: number },
+    seq: number,
+    transport: Uint8Array,
+  ): void {
+    const { ivIndex, ctl, ttl, src, dst } = from;
+    this.friend?.store({ ivIndex, ctl, ttl: ttl - 1, seq, src, dst, transport });
+  }
+
   #deliver(upper: UpperPdu, now: number): void {
     if (upper.ctl) {
       if (this.#accept(upper, now)) this.#options.onControl(upper, now);
@@ -277,6 +341,8 @@ export class Transport {
     const szmic = segmented && send.szmic === true;
     const payload = new Uint8Array(access.length + (szmic ? 8 : 4));
     payload.set(access);
+    // A Low Power node of ours gets it from the queue, once.
+    const byQueue = this.friend?.owns(send.dst) === true;
     this.#sender.add(
       {
         src: send.src,
@@ -286,6 +352,8 @@ export class Transport {
         segmented,
         header: send.appKey ? AKF | send.key.aid : 0,
         szmic,
+        acknowledged: isUnicast(send.dst) && !byQueue,
+        rounds: byQueue ? 1 : undefined,
         done: send.done,
         key: send.key,
         label: send.label ?? EMPTY,
@@ -322,6 +390,7 @@ export class Transport {
         segmented: parameters.length > UNSEGMENTED_CONTROL_MAX,
         header: opcode,
         szmic: false,
+        acknowledged: isUnicast(dst),
         done,
         key: undefined,
         label: EMPTY,
@@ -334,6 +403,34 @@ export class Transport {
     );
     this.#sender.tick(now);
     return true;
+  }
+
+  /**
+   * Sends an unsegmented control message at once, past all that waits: polls and their answers are a matter of
+   * milliseconds.
+   */
+  sendControlNow(
+    credentials: NetworkCredentials,
+    opcode: number,
+    dst: number,
+    ttl: number,
+    parameters: Uint8Array,
+  ): boolean {
+    const seq = this.sequence.take();
+    if (seq === undefined) return this.#refuse("refused.seq-exhausted");
+    const transport = new Uint8Array(1 + parameters.length);
+    transport[0] = opcode;
+    transport.set(parameters, 1);
+    const { address } = this.#state;
+    return this.#transmitOwn(
+      this.#codec.encode(credentials, this.#options.iv.transmit, true, ttl, seq, address, dst, transport),
+    );
+  }
+
+  /** Sends a PDU of another node as it is, by other credentials. */
+  forward(credentials: NetworkCredentials, pdu: StoredPdu): void {
+    const { ivIndex, ctl, ttl, seq, src, dst, transport } = pdu;
+    this.#transmitOwn(this.#codec.encode(credentials, ivIndex, ctl, ttl, seq, src, dst, transport));
   }
 
   /**
@@ -362,6 +459,11 @@ export class Transport {
   }
 
   #sendSegment(message: OutgoingMessage, seq: number, transport: Uint8Array): SendResult {
+    const { friend } = this;
+    if (friend?.listensFor(message.dst) === true) {
+      friend.store({ ...message, seq, transport });
+      if (friend.owns(message.dst)) return "sent";
+    }
     const adStructure = this.#codec.encode(
       message.credentials,
       message.ivIndex,
@@ -384,17 +486,20 @@ export class Transport {
     seqZero: number,
     blockAck: number,
   ): void {
+    // The friend of a Low Power node has acknowledged it before (§3.6.6.4.1).
+    if (this.#state.lowPower) return;
+    const onBehalf = !this.#state.isOwn(dst);
     const seq = this.sequence.take();
     if (seq === undefined) return;
     const pdu = this.#acknowledgment;
     pdu[0] = ControlOpcode.SEGMENT_ACKNOWLEDGMENT;
-    pdu[1] = seqZero >> 6;
+    pdu[1] = (onBehalf ? 0x80 : 0) | (seqZero >> 6);
     pdu[2] = seqZero << 2;
     pdu[3] = blockAck >>> 24;
     pdu[4] = blockAck >>> 16;
     pdu[5] = blockAck >>> 8;
     pdu[6] = blockAck;
-    const from = isUnicast(dst) ? dst : this.#state.address;
+    const from = onBehalf ? this.#state.address : dst;
     const hops = ttl === 0 ? 0 : this.#state.defaultTtl;
     this.#transmitOwn(
       this.#codec.encode(credentials, this.#options.iv.transmit, true, hops, seq, from, src, pdu),

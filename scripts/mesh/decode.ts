@@ -195,7 +195,21 @@ function upperOf(
   segmented: boolean,
 ): UpperPdu {
   const { credentials, ivIndex, ctl, ttl, src, dst } = pdu;
-  return { credentials, ivIndex, ctl, ttl, seq, src, dst, header, szmic, segmented, payload, rssi: 0 };
+  return {
+    credentials,
+    ivIndex,
+    ctl,
+    ttl,
+    seq,
+    src,
+    dst,
+    header,
+    szmic,
+    segmented,
+    payload,
+    rssi: 0,
+    segmentSeqs: undefined,
+  };
 }
 
 function explainAcknowledgment(transport: Uint8Array, lines: string[]): string | undefined {
