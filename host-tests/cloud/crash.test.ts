@@ -65,7 +65,8 @@ class Reporter {
     const sent = this.#under;
     const message = decode(datagram);
     if ((message.messageId & REPLAYED) !== 0) {
-      if (message.code === Code.UNAUTHORIZED) this.refused++;
+      // A reset, where one address got many errors already.
+      if (message.code === Code.UNAUTHORIZED || message.code === Code.EMPTY) this.refused++;
       else this.taken++;
       return;
     }
