@@ -20,7 +20,7 @@ import type { RadioUse } from "../../sim/modem/cellular.js";
 import { simulatedModem } from "../../sim/modem/simulated-port.js";
 import { VirtualInternet } from "../../sim/modem/virtual-network.js";
 import { Random } from "../../sim/random.js";
-import type { BenchRow } from "./sim.js";
+import type { BenchRow } from "./measure.js";
 
 const DAY = 86_400_000;
 const MINUTE = 60_000;
