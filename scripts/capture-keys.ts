@@ -58,7 +58,7 @@ try {
 
 const { networks, devices, contexts } = keys;
 process.stdout.write(
-  `${out}: ${networks.length} network keys, ${devices.length} device keys, ${contexts.length} OSCORE contexts.\n` +
+  `${out}: network keys: ${networks.length}, device keys: ${devices.length}, OSCORE contexts: ${contexts.length}.\n` +
     "These ARE the keys: who has this directory reads and forges everything in the network. Do not pass it on with a capture.\n\n" +
     `  WIRESHARK_CONFIG_DIR=${quoted(out)} tshark -2 -r FILE.pcapng\n` +
     `  WIRESHARK_CONFIG_DIR=${quoted(out)} wireshark FILE.pcapng\n`,
