@@ -44,6 +44,13 @@ export interface UplinkOptions extends Pick<UplinkQueueOptions, "capacity" | "by
 
 const NEVER = Number.POSITIVE_INFINITY;
 
+/** After a failure the same datagram is tried again after this, doubled each time up to the second figure, ms. */
+const FIRST_RETRY = 500;
+const LAST_RETRY = 30_000;
+/** A datagram that fails so often in a row, for so long, while the modem says that it can send, will never do. */
+const HOPELESS_FAILURES = 10;
+const HOPELESS_TIME = 120_000;
+
 /**
  * The way out of the gateway: a queue in front of the modem, its copy in flash, and the decision when the radio is
  * worth switching on.
@@ -60,6 +67,11 @@ export class Uplink implements Timed {
   readonly #linger: number;
   readonly #keepAfter: number;
   readonly #keepEvery: number;
+  /** What could not be sent, how often in a row, since when, and when it is tried again. */
+  #failing: Uint8Array | undefined;
+  #failures = 0;
+  #failingSince = 0;
+  #retryAt = Number.NEGATIVE_INFINITY;
   /** Until then the radio is connected. */
   #openUntil = Number.NEGATIVE_INFINITY;
   #keptAt = Number.NEGATIVE_INFINITY;
@@ -107,7 +119,7 @@ export class Uplink implements Timed {
   /** Sends what may be sent. To be called also when the modem has become able to. */
   drain(now: number): void {
     const { modem, counters, onOpen } = this.#options;
-    while (!this.queue.inHand && modem.canSend && this.#isWorthIt(now)) {
+    while (!this.queue.inHand && modem.canSend && now >= this.#retryAt && this.#isWorthIt(now)) {
       const datagram = this.queue.take(now);
       if (datagram === undefined) return;
       if (datagram.length > modem.maxDatagram) {
@@ -125,18 +137,39 @@ export class Uplink implements Timed {
 
   /** What became of the datagram that the modem had in hand. */
   sent(outcome: SendOutcome, now: number): void {
-    // What was refused, or may not have left, stays at the head: a copy too many is recognised by the server.
-    this.queue.settle(outcome === "sent");
-    if (outcome === "sent") this.#used(now);
+    if (!this.queue.inHand) return;
+    const { datagram } = this.queue.waiting[0];
+    if (datagram !== this.#failing) this.#failures = 0;
+    this.#failing = datagram;
+    if (outcome === "sent") {
+      this.#used(now);
+      this.#next();
+    } else if (this.#failures >= HOPELESS_FAILURES && now - this.#failingSince >= HOPELESS_TIME) {
+      // One datagram must not stand in the way of all others.
+      this.#options.counters.add("uplink: dropped, the modem never takes it");
+      this.#next();
+    } else {
+      // What was refused, or may not have left, stays at the head: a copy too many is recognised by the server.
+      if (this.#failures++ === 0) this.#failingSince = now;
+      this.#retryAt = now + Math.min(LAST_RETRY, FIRST_RETRY * 2 ** (this.#failures - 1));
+      this.queue.settle(false);
+    }
     this.drain(now);
+  }
+
+  #next(): void {
+    this.#failures = 0;
+    this.#failing = undefined;
+    this.#retryAt = Number.NEGATIVE_INFINITY;
+    this.queue.settle(true);
   }
 
   get deadline(): number {
     const { modem } = this.#options;
     const { waiting, inHand } = this.queue;
-    // What waits although the modem would take it is held.
-    const opensAt = waiting.length > 0 && !inHand && modem.canSend ? waiting[0].since + this.#hold : NEVER;
-    return Math.min(opensAt, this.#keepAt);
+    if (waiting.length === 0 || inHand || !modem.canSend) return this.#keepAt;
+    // What waits although the modem would take it has failed, or is held.
+    return Math.min(this.#failures > 0 ? this.#retryAt : waiting[0].since + this.#hold, this.#keepAt);
   }
 
   tick(now: number): void {
@@ -173,6 +206,8 @@ export class Uplink implements Timed {
   #isWorthIt(now: number): boolean {
     const { waiting } = this.queue;
     if (waiting.length === 0) return false;
+    // What has failed was worth it before.
+    if (this.#failures > 0) return true;
     return this.isOpen(now) || waiting.length >= this.#enough || now >= waiting[0].since + this.#hold;
   }
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Counters } from "../../firmware/bytes/counters.js";
+import type { SendOutcome } from "../../firmware/modem/sara-r4.js";
 import { Pump } from "../../firmware/roles/pump.js";
 import { Uplink, type UplinkModem, type UplinkOptions } from "../../firmware/roles/uplink.js";
 import type { KeyValueStore } from "../../hal/hal.js";
@@ -12,7 +13,10 @@ class FakeModem implements UplinkModem {
   maxDatagram = 512;
   busy = false;
   readonly sent: { at: number; id: number }[] = [];
-  onSent: () => void = () => {};
+  /** What becomes of the next datagrams; "sent" when there is none. */
+  readonly outcomes: SendOutcome[] = [];
+  refusesAlways: number | undefined;
+  onSent: (outcome: SendOutcome) => void = () => {};
   readonly #clock: VirtualClock;
 
   constructor(clock: VirtualClock) {
@@ -26,10 +30,12 @@ class FakeModem implements UplinkModem {
   send(datagram: Uint8Array): boolean {
     if (!this.canSend) return false;
     this.busy = true;
-    this.sent.push({ at: this.#clock.now(), id: datagram[2] * 256 + datagram[3] });
+    const id = datagram[2] * 256 + datagram[3];
+    this.sent.push({ at: this.#clock.now(), id });
+    const outcome = id === this.refusesAlways ? "refused" : (this.outcomes.shift() ?? "sent");
     this.#clock.post(this.#clock.now() + 100, () => {
       this.busy = false;
-      this.onSent();
+      this.onSent(outcome);
     });
     return true;
   }
@@ -40,8 +46,8 @@ function make(options: Partial<UplinkOptions> = {}, clock = new VirtualClock()) 
   const counters = new Counters();
   const uplink = new Uplink({ modem, counters, ...options }, clock.now());
   const pump = new Pump(clock, uplink);
-  modem.onSent = () => {
-    uplink.sent("sent", clock.now());
+  modem.onSent = (outcome) => {
+    uplink.sent(outcome, clock.now());
     pump.settle();
   };
   return {
@@ -80,14 +86,38 @@ describe("uplink", () => {
   });
 
   it("keeps what was refused, and what may not have left, at the head", () => {
-    const { push, at, ids, modem, uplink, clock } = make();
-    const outcomes = ["refused", "unknown", "sent"] as const;
-    let turn = 0;
-    modem.onSent = () => uplink.sent(outcomes[Math.min(turn++, 2)], clock.now());
+    const { push, at, ids, modem } = make();
+    modem.outcomes.push("refused", "unknown", "sent");
     push(1);
     push(2);
     at(10);
     assert.deepEqual(ids(), [1, 1, 1, 2]);
+  });
+
+  it("tries again what fails in growing intervals, and not at once", () => {
+    const { push, at, times, modem } = make();
+    modem.outcomes.push("refused", "refused", "refused", "refused");
+    push(1);
+    at(30);
+    const pauses = times().map((time, i, all) => (i === 0 ? 0 : Math.round(10 * (time - all[i - 1])) / 10));
+    assert.deepEqual(pauses, [0, 0.6, 1.1, 2.1, 4.1]);
+  });
+
+  it("gives up the one datagram that the modem never takes, not those behind it", () => {
+    const { push, at, ids, modem, counters, uplink } = make();
+    modem.refusesAlways = 1;
+    push(1);
+    push(2);
+    push(3);
+    at(100);
+    assert.equal(uplink.queue.length, 3, "patience first");
+    at(300);
+    assert.deepEqual(
+      ids().filter((id) => id !== 1),
+      [2, 3],
+    );
+    assert.ok(ids().length < 20, `${ids().length} attempts`);
+    assert.equal(counters.get("uplink: dropped, the modem never takes it"), 1);
   });
 
   it("drops what the modem can never take, and counts it", () => {

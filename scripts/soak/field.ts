@@ -1,0 +1,283 @@
+/**
+ * Nodes, gateways with their modems, and the real server on one virtual clock, without radio: for runs of weeks, and
+ * for tests of what lies between mesh and server.
+ */
+
+import { hostCrypto } from "#hal/crypto.js";
+import { type Cloud, createCloud } from "../../cloud/cloud.js";
+import type { EventJson, ReadingJson } from "../../cloud/model.js";
+import { openSqlite } from "../../cloud/store/sqlite.js";
+import { type GatewayOptions, GatewayRole } from "../../firmware/roles/gateway.js";
+import { DEFAULT_SETTINGS, type Settings } from "../../firmware/roles/identity.js";
+import { NodeRole } from "../../firmware/roles/node.js";
+import { provision } from "../../firmware/roles/provisioning.js";
+import type { AdvertisingBearer, Crypto, Hal, KeyValueStore, ResetReason } from "../../hal/hal.js";
+import { HostBoard } from "../../hal/host/board.js";
+import { MemoryStore } from "../../hal/host/storage.js";
+import { VirtualClock } from "../../sim/clock.js";
+import type { ModemNetwork } from "../../sim/modem/modem-network.js";
+import type { SaraR4Simulator } from "../../sim/modem/sara-r4-simulator.js";
+import type { SimulatorSettings } from "../../sim/modem/settings.js";
+import { simulatedModem } from "../../sim/modem/simulated-port.js";
+import { VirtualInternet } from "../../sim/modem/virtual-network.js";
+import { type Device, newKeyRing, planNetwork } from "../../sim/network.js";
+import { Random } from "../../sim/random.js";
+import { IdealMesh } from "../../sim/soak/ideal-mesh.js";
+import { Ledger, numberOf } from "../../sim/soak/ledger.js";
+import { NumberedSensor } from "../../sim/soak/numbered-sensor.js";
+
+export interface FieldOptions {
+  readonly seed?: number;
+  readonly nodes?: number;
+  readonly gateways?: number;
+  readonly settings?: Partial<Settings>;
+  /** Seconds over which the nodes are switched on; default 0: all at once. */
+  readonly spread?: number;
+  /** Readings that a node keeps, default 64. */
+  readonly outbox?: number;
+  /** Probability that a mesh frame is missed. */
+  readonly meshLoss?: number;
+  readonly modem?: Partial<SimulatorSettings>;
+  readonly gateway?: Partial<Omit<GatewayOptions, "modem">> & {
+    readonly modem?: Partial<GatewayOptions["modem"]>;
+  };
+  /** A device's storage, by its name; default in memory. */
+  readonly store?: (name: string) => KeyValueStore;
+  /** Between a gateway's modem and the internet. */
+  readonly wrapNetwork?: (gateway: string, network: ModemNetwork) => ModemNetwork;
+}
+
+export interface FieldNode {
+  readonly device: Device;
+  readonly sensor: NumberedSensor;
+  readonly role: NodeRole;
+  readonly bearer: AdvertisingBearer;
+}
+
+export interface FieldGateway {
+  readonly device: Device;
+  readonly role: GatewayRole;
+  readonly bearer: AdvertisingBearer;
+  readonly modem: SaraR4Simulator;
+  readonly network: ModemNetwork;
+}
+
+/** 2026-01-01T00:00:00Z, as virtual time 0. */
+export const EPOCH = Date.UTC(2026, 0, 1);
+export const SERVER = { host: "192.0.2.1", port: 5683 } as const;
+
+export class Field {
+  readonly clock = new VirtualClock();
+  readonly internet = new VirtualInternet(this.clock);
+  readonly ledger = new Ledger();
+  readonly devices: Device[];
+  readonly stores = new Map<string, KeyValueStore>();
+  readonly nodes = new Map<string, FieldNode>();
+  readonly gateways = new Map<string, FieldGateway>();
+  readonly readings: ReadingJson[] = [];
+  readonly events: EventJson[] = [];
+  readonly mesh: IdealMesh;
+  readonly crypto: Crypto;
+  readonly #options: FieldOptions;
+  readonly #random: Random;
+  #cloud: Cloud | undefined;
+  #armed = Number.POSITIVE_INFINITY;
+
+  constructor(options: FieldOptions = {}) {
+    this.#options = options;
+    this.#random = new Random(options.seed ?? 1);
+    const chance = this.#random.fork("crypto");
+    // One seed, one history: also what the devices draw.
+    this.crypto = { ...hostCrypto, random: (length) => chance.bytes(length) };
+    this.mesh = new IdealMesh(this.clock, this.#random.fork("mesh"), options.meshLoss ?? 0);
+    const keys = this.#random.fork("keys");
+    const bytes = (length: number) => keys.bytes(length);
+    this.devices = planNetwork(newKeyRing(bytes), {
+      nodes: options.nodes ?? 3,
+      relays: 0,
+      gateways: options.gateways ?? 1,
+      settings: { ...DEFAULT_SETTINGS, ...options.settings },
+      random: bytes,
+    });
+    for (const { name, identity } of this.devices) {
+      const store = options.store?.(name) ?? new MemoryStore();
+      this.stores.set(name, store);
+      provision(store, identity);
+    }
+  }
+
+  get cloud(): Cloud {
+    if (this.#cloud === undefined) throw new Error("the cloud is not started");
+    return this.#cloud;
+  }
+
+  /** The only gateway, or the first one. */
+  get gateway(): FieldGateway {
+    for (const gateway of this.gateways.values()) return gateway;
+    throw new Error("no gateway is on");
+  }
+
+  /** Starts the server and switches every device on. */
+  async start(): Promise<this> {
+    const cloud = await createCloud({
+      store: openSqlite({ file: ":memory:" }),
+      crypto: this.crypto,
+      storeKey: new Uint8Array(32).fill(7),
+      send: (datagram, destination) => {
+        const [address, port] = destination.split(":");
+        this.internet.sendTo(
+          { address: SERVER.host, port: SERVER.port },
+          { address, port: Number(port) },
+          datagram,
+        );
+      },
+      wallTime: () => EPOCH + Math.floor(this.clock.now()),
+    });
+    this.#cloud = cloud;
+    for (const { name, kind, identity } of this.devices) {
+      const { oscore, mesh } = identity;
+      await cloud.registry.upsert({
+        name,
+        kind,
+        meshAddress: mesh.address,
+        ...(oscore !== undefined && {
+          oscore: {
+            masterSecret: oscore.masterSecret,
+            masterSalt: oscore.masterSalt,
+            nodeId: oscore.senderId,
+            serverId: oscore.recipientId,
+          },
+        }),
+      });
+    }
+    cloud.live.on("reading", (reading) => {
+      this.readings.push(reading);
+      this.#stored(reading);
+    });
+    cloud.live.on("event", (event) => this.events.push(event));
+    this.internet.listen(SERVER.host, SERVER.port, (datagram, from) => {
+      cloud.endpoint.handle(datagram, `${from.address}:${from.port}`, this.clock.now());
+      this.#arm(cloud);
+    });
+    const { spread = 0 } = this.#options;
+    const moments = this.#random.fork("spread");
+    for (const { name, kind } of this.devices) {
+      if (kind === "gateway" || spread === 0) this.switchOn(name);
+      else this.clock.post(moments.between(0, spread * 1000), () => this.switchOn(name));
+    }
+    return this;
+  }
+
+  #stored({ node, time, temperature = 0, humidity = 0 }: ReadingJson): void {
+    const number = numberOf(Math.round(temperature * 100), Math.round(humidity * 100));
+    this.ledger.stored(node, number, Date.parse(time) - EPOCH);
+  }
+
+  /** The endpoint's own timer, as the UDP driver would keep it. */
+  #arm(cloud: Cloud): void {
+    const { deadline } = cloud.endpoint;
+    if (deadline >= this.#armed) return;
+    this.#armed = deadline;
+    this.clock.post(Math.max(deadline, this.clock.now()), () => {
+      this.#armed = Number.POSITIVE_INFINITY;
+      cloud.endpoint.tick(this.clock.now());
+      this.#arm(cloud);
+    });
+  }
+
+  switchOn(name: string, resetReason: ResetReason = "power-on"): void {
+    const device = this.devices.find((one) => one.name === name)!;
+    const isGateway = device.kind === "gateway";
+    const bearer = this.mesh.join(isGateway ? "gateway" : "node");
+    const hal: Hal = {
+      clock: this.clock,
+      crypto: this.crypto,
+      bearer,
+      storage: this.stores.get(name)!,
+      board: new HostBoard({ resetReason }),
+    };
+    if (isGateway) this.#switchOnGateway(device, hal);
+    else this.#switchOnNode(device, hal);
+  }
+
+  #switchOnNode(device: Device, hal: Hal): void {
+    const { name } = device;
+    const sensor = new NumberedSensor();
+    // The number goes on where the former life of the node has ended.
+    sensor.next = this.ledger.countOf(name);
+    const outbox = this.#options.outbox ?? 64;
+    const role = new NodeRole({ ...hal, sensor }, device.identity, {
+      outbox,
+      onMeasured: ({ temperature = 0, humidity = 0 }, now) =>
+        this.ledger.measured(name, numberOf(temperature, humidity), now),
+      onDropped: ({ temperature = 0, humidity = 0 }) =>
+        this.ledger.lost(name, numberOf(temperature, humidity), "outbox full"),
+    });
+    this.nodes.set(name, { device, sensor, role, bearer: hal.bearer });
+    role.start();
+  }
+
+  #switchOnGateway(device: Device, hal: Hal): void {
+    const { name } = device;
+    const { modem: settings, gateway: options, wrapNetwork } = this.#options;
+    const host = this.internet.host();
+    const network = wrapNetwork?.(name, host) ?? host;
+    const { modem, port } = simulatedModem({
+      clock: this.clock,
+      network,
+      settings: { strictPause: true, noFlowControl: true, ...settings },
+      random: this.#random.fork(`modem ${name} ${this.clock.now()}`),
+    });
+    const role = new GatewayRole({ ...hal, modem: port, queueStore: hal.storage }, device.identity, {
+      healthInterval: 300_000,
+      ...options,
+      modem: { apn: "iot.example", server: SERVER, ...options?.modem },
+    });
+    this.gateways.set(name, { device, role, bearer: hal.bearer, modem, network });
+    role.start();
+  }
+
+  /** Takes a device's power away at this moment: nothing is stored, nothing is said. */
+  cutPower(name: string): void {
+    const running = this.nodes.get(name) ?? this.gateways.get(name);
+    if (running === undefined) return;
+    running.role.halt();
+    this.mesh.leave(running.bearer);
+    this.nodes.delete(name);
+    this.gateways.delete(name);
+  }
+
+  /** Lets `seconds` of virtual time pass, or fewer when `done` comes true. @returns whether it did */
+  run(seconds: number, done?: () => boolean): boolean {
+    return this.clock.run(this.clock.now() + seconds * 1000, done);
+  }
+
+  setCoverage(coverage: boolean): void {
+    for (const { modem } of this.gateways.values()) modem.cellular.setCoverage(coverage);
+  }
+
+  /** From now on nothing is measured any more; what waits is still sent. */
+  stopMeasuring(): void {
+    for (const { sensor } of this.nodes.values()) sensor.present = false;
+  }
+
+  /** Whether every node has the server's word for all that it measured. */
+  get settled(): boolean {
+    for (const { role } of this.nodes.values()) if (role.outbox.length > 0) return false;
+    return true;
+  }
+
+  /** The ledger, compared with the store itself. */
+  async balance(): Promise<ReturnType<Ledger["balance"]>> {
+    const rows = await this.cloud.store.readings({ limit: Number.MAX_SAFE_INTEGER });
+    const { registry } = this.cloud;
+    this.ledger.recount(
+      rows.map(({ node, temperature = 0, humidity = 0, time }) => ({
+        node: registry.nameOf(node) ?? `node ${node}`,
+        number: numberOf(temperature, humidity),
+        time: time - EPOCH,
+      })),
+    );
+    return this.ledger.balance();
+  }
+}
