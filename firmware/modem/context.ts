@@ -115,6 +115,8 @@ export class Context {
   unansweredSince = 0;
   /** How often silence was already answered by a step, each harsher than the one before. */
   silences = 0;
+  /** +USOST that failed in a row, over new sockets too. */
+  refusals = 0;
   /** The datagram that `send` took: its length, −1 for none. */
   pendingLength = -1;
   readonly pending: Uint8Array;

@@ -23,7 +23,6 @@ export function* serve(modem: Context): Routine<Interruption> {
   const { config, timing, network } = modem;
   let checkAt = modem.now + config.checkInterval;
   let pollAt = Infinity;
-  let refusals = 0;
   yield* readGranted(modem, modem.granted);
   modem.enter("ready");
   for (;;) {
@@ -57,18 +56,17 @@ export function* serve(modem: Context): Routine<Interruption> {
       const outcome = yield* sendPending(modem);
       if (modem.fault !== undefined) return modem.fault;
       if (outcome === "ok") {
-        refusals = 0;
-        pollAt = modem.now + timing.answerPoll;
-        if (isSilent(modem)) {
-          const next = yield* breakSilence(modem);
-          if (next !== undefined) return next;
-        }
+        modem.refusals = 0;
+        pollAt = Math.min(pollAt, modem.now + timing.answerPoll);
       } else {
-        refusals++;
+        modem.refusals++;
         modem.counters.add("usost-failed");
         yield* look(modem);
-        if (refusals >= REBOOT_AFTER) return "stuck";
-        if (refusals % REOPEN_AFTER === 0) {
+        if (modem.refusals >= REBOOT_AFTER) {
+          modem.refusals = 0;
+          return modem.fault ?? "stuck";
+        }
+        if (modem.refusals % REOPEN_AFTER === 0) {
           yield* closeSocket(modem);
           return modem.fault ?? "open";
         }
@@ -78,6 +76,8 @@ export function* serve(modem: Context): Routine<Interruption> {
     if (modem.now >= pollAt) {
       pollAt = Infinity;
       yield* readAll(modem);
+      // Judged only now: what was sent last has had its time, and closing the socket would take it along.
+      if (isSilent(modem)) return yield* breakSilence(modem);
     } else if (modem.now >= sleepAt) {
       if (powered(modem) !== true) return "asleep";
       // V_INT says that it is still awake: it sleeps when the network lets it.
@@ -115,7 +115,7 @@ function* check(modem: Context): Routine<void> {
 }
 
 /** The steps against a path that takes everything and answers nothing, each harsher than the one before. */
-function* breakSilence(modem: Context): Routine<Interruption | undefined> {
+function* breakSilence(modem: Context): Routine<Interruption> {
   modem.counters.add("silent-path");
   modem.unanswered = 0;
   const step = modem.silences++ % 3;

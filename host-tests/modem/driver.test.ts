@@ -202,6 +202,16 @@ describe("SARA-R4 driver", () => {
     assert.ok(b.until("ready"));
   });
 
+  it("leaves a SIM alone that wants its PUK", () => {
+    const b = bench({ config: { simPin: "1234" }, modem: { settings: { pin: "1234" } } });
+    b.modem.stored.pinTries = 0;
+    b.start();
+    b.run(60 * MINUTE);
+    assert.ok(b.driver.counters.get("sim-locked") > 0);
+    assert.ok(!b.log.some((line) => line.includes("+CPIN=")));
+    assert.equal(b.driver.counters.get("reboots"), 0);
+  });
+
   it("sets profile, technology and APN together, and only once", () => {
     const b = ready({ config: { operatorProfile: 100, rat: ["nb-iot", "lte-m"] } });
     assert.equal(b.modem.stored.profile, 100);

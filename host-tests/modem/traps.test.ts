@@ -372,6 +372,20 @@ describe("trap 9: +USOST refused while out of coverage, or accepted and lost", (
     roundTrip(b, "hello");
   });
 
+  it("a path that stays dead is met by a new socket, then the radio, then a reboot", () => {
+    const b = ready({ answer: null });
+    for (let i = 0; i < 60; i++) {
+      if (b.run(20 * MINUTE, () => b.driver.canSend)) b.send(`${i}`);
+      b.run(20_000);
+    }
+    const silences = b.driver.counters.get("silent-path");
+    assert.ok(silences >= 3, `${silences} times`);
+    assert.ok(b.log.some((line) => line.endsWith("> AT+CFUN=4")));
+    assert.ok(b.driver.counters.get("reboots") >= 1);
+    assert.equal(b.driver.state, "ready", "and it goes on all the same");
+    assert.equal(b.arrived.length, b.outcomes.filter((outcome) => outcome === "sent").length);
+  });
+
   it("refused again and again: the socket is made anew, then the modem is rebooted", () => {
     const b = ready();
     b.modem.fault({ kind: "error", match: "+USOST", count: 10, code: 3 });
@@ -382,6 +396,12 @@ describe("trap 9: +USOST refused while out of coverage, or accepted and lost", (
     }
     assert.deepEqual(b.arrived, ["again"]);
     assert.ok(b.driver.counters.get("usost-failed") >= 10);
+    assert.equal(
+      b.log.filter((line) => line.endsWith("> AT+USOCR=17")).length,
+      4,
+      "two new ones, and one after the reboot",
+    );
+    assert.equal(b.driver.counters.get("reboots"), 1);
     assert.ok(tries < 20, `${tries} tries`);
   });
 

@@ -42,7 +42,6 @@ export const SIM_PIN_REQUIRED = new CmeError(11);
 export const SIM_PUK_REQUIRED = new CmeError(12);
 export const SIM_FAILURE = new CmeError(13);
 export const INCORRECT_PASSWORD = new CmeError(16);
-export const INVALID_INDEX = new CmeError(21);
 export const NO_NETWORK = new CmeError(30);
 export const NETWORK_TIMEOUT = new CmeError(31);
 export const INCORRECT_PARAMETERS = new CmeError(50);

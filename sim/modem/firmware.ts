@@ -21,7 +21,7 @@ export interface FirmwareVariant {
   readonly locksUpBelow: number | undefined;
   /** +CEREG says "not registered" although the modem is attached (seen on R412M). */
   readonly silentCereg: boolean;
-  /** Text before the revision in ATI9 and the like. */
+  /** Bytes without a meaning on the UART while it boots. */
   readonly bootJunk: readonly number[];
 }
 

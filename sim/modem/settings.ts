@@ -52,9 +52,9 @@ export interface SimulatorSettings {
   puk: string;
   /** Commands that come within 20 ms of a final result or URC are lost, as on the strictest firmware. */
   strictPause: boolean;
-  /** Bytes of one chunk beyond this that come faster than 512 in 50 ms are lost (trap 11). */
+  /** No flow control: of what comes faster than 512 bytes in 50 ms the rest is lost (trap 11). */
   noFlowControl: boolean;
-  /** The line ends that +IPR's speeds are compared with: bytes at another speed are garbage. */
+  /** Bytes mean nothing when the host speaks at another speed than +IPR says. A pseudo-terminal has none. */
   baudMatters: boolean;
   /** Active timer and periodic update that the network grants, in seconds; `undefined`: as asked. */
   grantedActiveTime: number | undefined;

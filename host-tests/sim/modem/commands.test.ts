@@ -160,5 +160,11 @@ describe("simulated modem: SIM", () => {
     assert.deepEqual(t.at('AT+CPIN="12345678","4321"'), ["OK"]);
     assert.deepEqual(t.at("AT+CPIN?"), ["+CPIN: READY", "OK"]);
     assert.deepEqual(t.at('AT+CPIN="4321"'), ["+CME ERROR: operation not allowed"]);
+    assert.deepEqual(t.at('AT+CPWD="SC","0000","1111"'), ["+CME ERROR: incorrect password"]);
+    assert.deepEqual(t.at('AT+CPWD="SC","4321","1111"'), ["OK"]);
+    assert.deepEqual(t.at('AT+CLCK="SC",0,"4321"'), ["+CME ERROR: incorrect password"]);
+    assert.deepEqual(t.at('AT+CLCK="SC",2'), ["+CLCK: 1", "OK"]);
+    assert.deepEqual(t.at('AT+CLCK="SC",0,"1111"'), ["OK"]);
+    assert.deepEqual(t.at('AT+CLCK="SC",2'), ["+CLCK: 0", "OK"]);
   });
 });
