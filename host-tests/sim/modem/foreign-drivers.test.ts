@@ -1,6 +1,6 @@
 /**
  * What drivers that were not written here send when they start, and what they must hear. The sequences are facts about
- * those drivers; u-blox's own library was also run as a whole against the pseudo-terminal.
+ * those drivers; u-blox's own library and Arduino's MKRNB were also run as a whole against the pseudo-terminal.
  */
 
 import assert from "node:assert/strict";
