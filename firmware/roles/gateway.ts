@@ -229,7 +229,6 @@ export class GatewayRole implements Timed {
   drops(): Map<string, number> {
     const drops = new Map<string, number>();
     for (const [name, count] of this.stack.counters.entries()) {
-      // Own echoes and copies are how a mesh works, not something that went wrong.
       if (name.startsWith("drop.") && !EXPECTED_DROPS.has(name)) drops.set(`mesh: ${name.slice(5)}`, count);
     }
     for (const [name, count] of this.hop.counters.entries()) drops.set(`hop: ${name}`, count);
@@ -278,10 +277,12 @@ export class GatewayRole implements Timed {
   }
 }
 
-/** Drops that belong to every healthy mesh. */
+/** Drops that belong to every healthy mesh: echoes, copies by other ways, segments repeated until they are acknowledged. */
 const EXPECTED_DROPS: ReadonlySet<string> = new Set([
   "drop.duplicate",
   "drop.own",
   "drop.ad-type",
   "drop.destination",
+  "drop.segment-late",
+  "drop.segment-duplicate",
 ]);
