@@ -157,7 +157,7 @@ export const KEY_HANDLERS: FoundationHandlers = {
       else if (transition === 2) subnet.phase = 2;
       else if (subnet.phase !== 0) node.keys.completeRefresh(subnet);
       node.store.saveKeys();
-      node.beaconing.news(node.now());
+      node.securityChanged();
     }
     writePhase(node, writer, index, status);
     return Config.KEY_REFRESH_PHASE_STATUS;

@@ -32,6 +32,8 @@ export interface FoundationNode {
   reset(): void;
   /** PollTimeout of a Low Power node that this node is friend of, in 100 ms; 0 when it is not. */
   pollTimeout(lowPowerNode: number): number;
+  /** A key refresh has moved on. */
+  securityChanged(): void;
   /** A feature has been switched. */
   featuresChanged(): void;
 }

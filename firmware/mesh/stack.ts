@@ -1,17 +1,16 @@
 import type { MeshMessage, MeshNode } from "../../hal/hal.js";
 import { Counters } from "../bytes/counters.js";
-import { Refusal } from "../bytes/refusal.js";
-import { ascii, k1, k3, s1, virtualAddress } from "../crypto/mesh-keys.js";
-import { encodeAccess, readOpcode } from "./access.js";
+import { k3, virtualAddress } from "../crypto/mesh-keys.js";
+import { encodeAccess } from "./access.js";
+import { AccessLayer } from "./access-layer.js";
 import { isUnicast, isVirtual, UNASSIGNED } from "./addresses.js";
 import { Beaconing } from "./beaconing.js";
-import { configure } from "./config-server.js";
-import type { Composition, FoundationNode } from "./foundation-node.js";
+import type { FoundationNode } from "./foundation-node.js";
 import { Friend } from "./friend.js";
 import { HealthServer } from "./health-server.js";
 import { Heartbeat } from "./heartbeat.js";
 import { IvIndex } from "./iv-index.js";
-import { KeyStore, type NetworkCredentials, type Subnet } from "./keys.js";
+import type { KeyStore } from "./keys.js";
 import { LowPower } from "./low-power.js";
 import {
   type AccessMessage,
@@ -21,23 +20,16 @@ import {
   type MeshSendOptions,
   type MeshStackOptions,
 } from "./mesh-config.js";
-import { type Model, ModelRegistry } from "./models.js";
-import { NodeState } from "./node-state.js";
+import { ModelRegistry } from "./models.js";
+import { NetworkLayer } from "./network-layer.js";
+import { addModels, lifeOf, makeKeys, makeState } from "./node-setup.js";
+import type { NodeState } from "./node-state.js";
 import { NodeStore } from "./node-store.js";
-import {
-  ACCESS_MAX,
-  AdType,
-  COMPANY_ID,
-  ControlOpcode,
-  ModelId,
-  TTL_DEFAULT,
-  VENDOR_MODEL_COAP,
-} from "./numbers.js";
-import { Publisher } from "./publisher.js";
+import { ACCESS_MAX, AdType, COMPANY_ID, ControlOpcode, VENDOR_MODEL_COAP } from "./numbers.js";
 import type { UpperPdu } from "./reassembly.js";
+import { sendingKeys } from "./sending-keys.js";
 import { DEFAULT_LIMITS, DEFAULT_TIMING } from "./timing.js";
 import { Transport } from "./transport.js";
-import type { DecryptedAccess } from "./upper-transport.js";
 
 export type { AccessMessage, MeshConfig, MeshSendOptions, MeshStackOptions } from "./mesh-config.js";
 
@@ -45,8 +37,6 @@ export type { AccessMessage, MeshConfig, MeshSendOptions, MeshStackOptions } fro
 const RESET_AFTER = 2000;
 /** A quarter of all sequence numbers left: time for the network to move to another IV Index (§3.10.5). */
 const IV_UPDATE_AT = 0x400000;
-/** Messages of this node to itself that wait for the next tick. */
-const LOOPBACK_MAX = 8;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** A Bluetooth Mesh node over raw advertisements, without I/O of its own (DESIGN §4.1, §4.2). */
@@ -75,13 +65,11 @@ export class MeshStack implements MeshNode {
   /** The node has left its network: all its keys are gone, also from storage. */
   onReset: (() => void) | undefined;
   readonly #options: MeshStackOptions;
+  readonly #network: NetworkLayer;
   readonly #transport: Transport;
   readonly #beaconing: Beaconing;
-  readonly #publisher: Publisher;
+  readonly #access: AccessLayer;
   readonly #store: NodeStore;
-  readonly #foundation: FoundationNode;
-  readonly #loopback: AccessMessage[] = [];
-  #loopbackAt = NEVER;
   #resetAt = NEVER;
   #gone = false;
 
@@ -91,27 +79,14 @@ export class MeshStack implements MeshNode {
     checkConfig(config);
     this.#options = options;
     const limits = { ...DEFAULT_LIMITS, ...config.limits };
-    const networkTransmit = config.networkTransmit ?? { count: 3, intervalMs: 20 };
-    const relayRetransmit = config.relayRetransmit ?? { count: 2, intervalMs: 20 };
 
-    this.keys = new KeyStore(crypto);
-    for (const { index, key } of config.netKeys) this.keys.addSubnet(index, key);
-    for (const { index, key, netKeyIndex } of config.appKeys) {
-      this.keys.addAppKey(index, netKeyIndex ?? config.netKeys[0].index, key);
-    }
-    this.keys.setDeviceKey(config.deviceKey);
-
-    const { unicastAddress, elements = 1, defaultTtl = 5 } = config;
-    this.state = new NodeState(unicastAddress, elements, defaultTtl, networkTransmit, relayRetransmit);
-    this.state.relay = config.relay ?? false;
-    this.state.beacon = config.beacon ?? true;
-    this.state.friendSupported = config.friend !== undefined;
-    this.state.friend = config.friend ?? false;
+    this.keys = makeKeys(crypto, config);
+    this.state = makeState(config);
     this.models = new ModelRegistry(storage, this.state, (label) => virtualAddress(crypto, label));
-    this.#addModels();
+    addModels(this.models, config);
 
     this.#store = new NodeStore(storage, this.keys, this.state);
-    if (this.#store.claim(k3(crypto, config.netKeys[0].key), this.#life())) {
+    if (this.#store.claim(k3(crypto, config.netKeys[0].key), lifeOf(crypto, config))) {
       this.#store.loadKeys();
       this.#store.loadState();
       for (const model of this.models.models) this.models.load(model);
@@ -128,25 +103,33 @@ export class MeshStack implements MeshNode {
       changed: (transmitChanged) => this.#ivChanged(transmitChanged),
       busy: () => this.#transport.busy,
     });
+    this.#network = new NetworkLayer({
+      storage,
+      transmit: options.transmit,
+      counters: this.counters,
+      limits,
+      state: this.state,
+      keys: this.keys,
+      iv: this.iv,
+    });
     // One PDU occupies the bearer for all its transmissions; the controller adds up to 10 ms to each.
-    const segmentInterval = networkTransmit.count * (networkTransmit.intervalMs + 5);
+    const { count, intervalMs } = this.state.networkTransmit;
+    const segmentInterval = count * (intervalMs + 5);
     this.#transport = new Transport({
-      crypto,
       storage,
       random,
-      transmit: options.transmit,
+      network: this.#network,
       counters: this.counters,
       timing: { ...DEFAULT_TIMING, segmentInterval, ...config.timing },
       limits,
       state: this.state,
       keys: this.keys,
-      iv: this.iv,
-      onAccess: (upper, decrypted) => this.#onAccess(upper, decrypted),
+      onAccess: (upper, decrypted) => this.#access.receive(upper, decrypted),
       onControl: (upper, at) => this.#onControl(upper, at),
       onFriendshipPdu: (peer, at) => this.lowPower?.answered(peer, at),
     });
     this.friend = this.#makeFriend();
-    this.#transport.friend = this.friend;
+    this.#network.friend = this.friend;
     this.lowPower = this.#makeLowPower();
     this.lowPower?.start(now);
     this.#beaconing = new Beaconing(
@@ -158,27 +141,23 @@ export class MeshStack implements MeshNode {
         counters: this.counters,
         random,
         transmit: options.transmit,
-        onKeysChanged: (subnet) => this.#keysChanged(subnet),
+        onKeysChanged: () => this.#keysChanged(),
       },
       now,
     );
     this.heartbeat = new Heartbeat(this.keys, this.state, this.#transport, this.counters, now);
     this.health = new HealthServer(this.state, COMPANY_ID, () => this.#store.saveState());
-    this.#publisher = new Publisher({
+    this.#access = new AccessLayer({
+      state: this.state,
       models: this.models,
-      send: (model, opcode, parameters) => this.#publishOnce(model, opcode, parameters),
-      due: (model, at) => this.#publishDue(model, at),
-      divisor: (model) => (model.id === ModelId.HEALTH_SERVER ? this.health.periodDivisor : 0),
-    });
-    this.models.onPublication = (model) => this.#publisher.configured(model, options.now());
-    for (const model of this.models.models) {
-      if (model.publication !== undefined) this.#publisher.configured(model, now);
-    }
-    this.#foundation = this.#asFoundation({
-      companyId: COMPANY_ID,
-      productId: config.productId ?? 0,
-      versionId: config.versionId ?? 0,
-      replayEntries: limits.replayEntries,
+      health: this.health,
+      foundation: this.#asFoundation(limits.replayEntries),
+      counters: this.counters,
+      now: options.now,
+      send: (destination, opcode, parameters, how) => this.send(destination, opcode, parameters, how),
+      onAccess: (message) => this.onAccess?.(message),
+      onMessage: (message) => this.onMessage?.(message),
+      onPublishDue: (model) => this.onPublishDue?.(model.id),
     });
   }
 
@@ -199,11 +178,10 @@ export class MeshStack implements MeshNode {
   get deadline(): number {
     if (this.#gone) return NEVER;
     return Math.min(
-      this.#loopbackAt,
+      this.#access.deadline,
       this.#transport.deadline,
       this.#beaconing.deadline,
       this.heartbeat.deadline,
-      this.#publisher.deadline,
       this.health.deadline,
       this.iv.deadline,
       this.friend?.deadline ?? NEVER,
@@ -214,12 +192,10 @@ export class MeshStack implements MeshNode {
 
   tick(now: number): void {
     if (this.#gone) return;
-    this.#loopbackAt = NEVER;
-    for (const message of this.#loopback.splice(0)) this.#dispatch(message);
+    this.#access.tick(now);
     this.#transport.tick(now);
     this.#beaconing.tick(now);
     this.heartbeat.tick(now);
-    this.#publisher.tick(now);
     this.health.tick(now);
     this.iv.tick(now);
     this.friend?.tick(now);
@@ -255,17 +231,30 @@ export class MeshStack implements MeshNode {
     const access = encodeAccess(opcode, parameters);
     check("parameters", parameters.length, access.length + (options.longMic === true ? 4 : 0) <= ACCESS_MAX);
 
-    const security = this.#gone ? undefined : this.#security(options);
+    const security = this.#gone
+      ? undefined
+      : sendingKeys(this.keys, this.state, options, this.lowPower?.friend);
     if (security === undefined) {
       this.counters.add("refused.no-key");
       return false;
     }
-    const { key, subnet, appKeyIndex } = security;
+    const { key, appKeyIndex, netKeyIndex, credentials } = security;
     const before = this.deadline;
     const now = this.#options.now();
     if (this.state.listensTo(destination)) {
-      if (!this.#toSelf(src, destination, opcode, parameters, ttl, subnet, appKeyIndex, options))
-        return false;
+      const message: AccessMessage = {
+        source: src,
+        destination,
+        opcode,
+        parameters: parameters.slice(),
+        ttl,
+        rssi: 0,
+        netKeyIndex,
+        appKeyIndex,
+        ownDeviceKey: appKeyIndex === undefined,
+        label: options.label?.slice(),
+      };
+      if (!this.#access.toSelf(message)) return false;
       if (isUnicast(destination)) {
         options.done?.("sent");
         this.onWake?.();
@@ -280,7 +269,7 @@ export class MeshStack implements MeshNode {
         access,
         key,
         appKey: appKeyIndex !== undefined,
-        credentials: this.#credentials(subnet, options),
+        credentials,
         label: options.label,
         segmented: options.segmented,
         szmic: options.longMic,
@@ -288,7 +277,7 @@ export class MeshStack implements MeshNode {
       },
       now,
     );
-    if (this.#transport.sequence.left < IV_UPDATE_AT) this.startIvUpdate();
+    if (this.#network.sequence.left < IV_UPDATE_AT) this.startIvUpdate();
     if (this.deadline < before) this.onWake?.();
     return taken;
   }
@@ -300,7 +289,7 @@ export class MeshStack implements MeshNode {
   publish(opcode: number, parameters: Uint8Array, modelId = VENDOR_MODEL_COAP): boolean {
     const model = this.models.models.find(({ id }) => id === modelId);
     if (model === undefined || this.#gone) return false;
-    const taken = this.#publisher.publish(model, opcode, parameters, this.#options.now());
+    const taken = this.#access.publish(model, opcode, parameters);
     this.onWake?.();
     return taken;
   }
@@ -316,7 +305,7 @@ export class MeshStack implements MeshNode {
   /** Stores counters exactly: before a clean stop, so that nothing is skipped after it. */
   flush(): void {
     if (this.#gone) return;
-    this.#transport.sequence.flush();
+    this.#network.sequence.flush();
     this.#transport.replay.flush();
   }
 
@@ -333,151 +322,6 @@ export class MeshStack implements MeshNode {
     this.keys.clear();
     this.keys.setDeviceKey(undefined);
     this.onReset?.();
-  }
-
-  #addModels(): void {
-    const { config } = this.#options;
-    this.models.add(0, ModelId.CONFIGURATION_SERVER, true);
-    if (config.configurationClient === true) this.models.add(0, ModelId.CONFIGURATION_CLIENT, true);
-    this.models.add(0, ModelId.HEALTH_SERVER);
-    for (const { element, id } of config.models ?? [{ element: 0, id: VENDOR_MODEL_COAP }]) {
-      this.models.add(element, id);
-    }
-    for (const model of this.models.models) {
-      if (model.foundation) continue;
-      model.bindings.push(...config.appKeys.map(({ index }) => index));
-      if (model.id === ModelId.HEALTH_SERVER) continue;
-      model.groups.push(...(config.subscriptions ?? []));
-      model.labels.push(...(config.labels ?? []).map((uuid) => this.models.label(uuid)));
-    }
-  }
-
-  /** Tells one provisioning of this device from another, without giving anything away. */
-  #life(): Uint8Array {
-    const { crypto, config } = this.#options;
-    const address = Uint8Array.of(config.unicastAddress >> 8, config.unicastAddress);
-    const key = config.deviceKey ?? config.netKeys[0].key;
-    return k1(crypto, key, s1(crypto, ascii("life")), address).slice(0, 8);
-  }
-
-  #security(options: MeshSendOptions) {
-    let key = this.keys.deviceKey;
-    let appKeyIndex: number | undefined;
-    let subnet =
-      options.netKeyIndex === undefined
-        ? this.keys.subnets().next().value
-        : this.keys.subnet(options.netKeyIndex);
-    if (options.deviceKeyOf === undefined) {
-      const appKey =
-        options.appKeyIndex === undefined
-          ? this.keys.appKeys().next().value
-          : this.keys.appKey(options.appKeyIndex);
-      if (appKey === undefined) return undefined;
-      key = this.keys.transmitKey(appKey);
-      subnet = this.keys.subnet(appKey.netKeyIndex);
-      appKeyIndex = appKey.index;
-    } else if (!this.state.isOwn(options.deviceKeyOf)) {
-      key = this.keys.remoteDeviceKey(options.deviceKeyOf);
-    }
-    return key === undefined || subnet === undefined ? undefined : { key, subnet, appKeyIndex };
-  }
-
-  /** Those of the friendship where they are asked for and there is one (§4.2.2.4). */
-  #credentials(subnet: Subnet, options: MeshSendOptions): NetworkCredentials {
-    const friend = options.friendshipCredentials === true ? this.lowPower?.friend : undefined;
-    const special = friend === undefined ? undefined : this.keys.friendshipCredentials(friend);
-    return special ?? subnet.transmit.credentials;
-  }
-
-  /** §3.4.5: what is for this node too does not have to come back over the air. */
-  #toSelf(
-    src: number,
-    dst: number,
-    opcode: number,
-    parameters: Uint8Array,
-    ttl: number,
-    subnet: Subnet,
-    appKeyIndex: number | undefined,
-    options: MeshSendOptions,
-  ): boolean {
-    if (this.#loopback.length >= LOOPBACK_MAX) {
-      this.counters.add("refused.loopback");
-      return false;
-    }
-    this.#loopbackAt = Math.min(this.#loopbackAt, this.#options.now());
-    this.#loopback.push({
-      source: src,
-      destination: dst,
-      opcode,
-      parameters: parameters.slice(),
-      ttl,
-      rssi: 0,
-      netKeyIndex: subnet.index,
-      appKeyIndex,
-      ownDeviceKey: appKeyIndex === undefined,
-      label: options.label?.slice(),
-    });
-    return true;
-  }
-
-  #onAccess(upper: UpperPdu, decrypted: DecryptedAccess): void {
-    const opcode = readOpcode(decrypted.access);
-    if (opcode instanceof Refusal) {
-      this.counters.add(`drop.${opcode.reason}`);
-      return;
-    }
-    this.#dispatch({
-      source: upper.src,
-      destination: upper.dst,
-      opcode,
-      parameters: decrypted.access.subarray(opcode < 0x80 ? 1 : opcode < 0x10000 ? 2 : 3),
-      ttl: upper.ttl,
-      rssi: upper.rssi,
-      netKeyIndex: upper.credentials.subnet.index,
-      appKeyIndex: decrypted.appKeyIndex,
-      ownDeviceKey: decrypted.ownDeviceKey,
-      label: decrypted.label,
-    });
-  }
-
-  #dispatch(message: AccessMessage): void {
-    this.counters.add("delivered");
-    this.onAccess?.(message);
-    if (message.appKeyIndex === undefined) {
-      // The Configuration Server is on the primary element, and speaks under this node's own device key (§4.4.1.1).
-      if (message.ownDeviceKey && message.destination === this.state.address) this.#configure(message);
-      return;
-    }
-    let application = false;
-    for (const model of this.models.models) {
-      if (!model.bindings.includes(message.appKeyIndex)) continue;
-      if (!model.listensTo(message.destination, message.label, this.state.address)) continue;
-      if (model.id === ModelId.HEALTH_SERVER) {
-        const answer = this.health.handle(message.opcode, message.parameters, this.#options.now());
-        if (answer !== undefined) this.#reply(message, answer.opcode, answer.parameters);
-      } else {
-        application = true;
-      }
-    }
-    if (application) this.onMessage?.(message);
-    else this.counters.add("drop.no-model");
-  }
-
-  #configure(message: AccessMessage): void {
-    const answer = configure(this.#foundation, message.opcode, message.parameters, message);
-    if (answer === undefined) this.counters.add("drop.configuration");
-    else this.#reply(message, answer.opcode, answer.parameters);
-  }
-
-  /** By the keys that the message came by; without hops if it came without (§3.7.3.1). */
-  #reply(message: AccessMessage, opcode: number, parameters: Uint8Array): void {
-    this.send(message.source, opcode, parameters, {
-      netKeyIndex: message.netKeyIndex,
-      ...(message.appKeyIndex === undefined
-        ? { deviceKeyOf: this.state.address }
-        : { appKeyIndex: message.appKeyIndex }),
-      ...(message.ttl === 0 ? { ttl: 0 } : {}),
-    });
   }
 
   #onControl(upper: UpperPdu, now: number): void {
@@ -513,8 +357,8 @@ export class MeshStack implements MeshNode {
       iv: this.iv,
       counters: this.counters,
       sendControl: (credentials, opcode, dst, ttl, parameters) =>
-        this.#transport.sendControlNow(credentials, opcode, dst, ttl, parameters),
-      forward: (credentials, pdu) => this.#transport.forward(credentials, pdu),
+        this.#network.sendControlNow(credentials, opcode, dst, ttl, parameters),
+      forward: (credentials, pdu) => this.#network.forward(credentials, pdu),
     });
   }
 
@@ -530,7 +374,7 @@ export class MeshStack implements MeshNode {
       random: this.#options.random,
       busy: () => this.#transport.busy,
       sendControl: (credentials, opcode, dst, ttl, parameters) =>
-        this.#transport.sendControlNow(credentials, opcode, dst, ttl, parameters),
+        this.#network.sendControlNow(credentials, opcode, dst, ttl, parameters),
       keyRefresh: (subnet, flag) => this.#beaconing.followKeyRefresh(subnet, flag),
       listen: (on) => this.onListen?.(on),
       onFriend: (friend) => {
@@ -540,42 +384,26 @@ export class MeshStack implements MeshNode {
     });
   }
 
-  #publishOnce(model: Model, opcode: number, parameters: Uint8Array): boolean {
-    const { publication } = model;
-    if (publication === undefined) return false;
-    return this.send(publication.address, opcode, parameters, {
-      appKeyIndex: publication.appKeyIndex,
-      ttl:
-        publication.ttl === TTL_DEFAULT || !isTtl(publication.ttl) ? this.state.defaultTtl : publication.ttl,
-      source: this.state.address + model.element,
-      ...(publication.label === undefined ? {} : { label: publication.label }),
-      friendshipCredentials: publication.friendshipCredentials,
-    });
-  }
-
-  #publishDue(model: Model, now: number): void {
-    if (model.id === ModelId.HEALTH_SERVER) {
-      this.#publisher.publish(model, 0x04, this.health.currentStatus(), now);
-    } else {
-      this.onPublishDue?.(model.id);
-    }
-  }
-
   #ivChanged(transmitChanged: boolean): void {
     this.counters.add(this.iv.updating ? "iv.update" : "iv.normal");
-    if (transmitChanged) this.#transport.sequence.restart(this.iv.transmit);
-    this.#beaconing.news(this.#options.now());
-    this.friend?.news();
+    if (transmitChanged) this.#network.sequence.restart(this.iv.transmit);
+    this.#securityChanged();
   }
 
-  #keysChanged(_subnet: Subnet): void {
+  #keysChanged(): void {
     this.counters.add("key-refresh");
     this.#store.saveKeys();
+    this.#securityChanged();
+  }
+
+  /** The neighbours, and Low Power nodes, should know soon. */
+  #securityChanged(): void {
     this.#beaconing.news(this.#options.now());
     this.friend?.news();
   }
 
-  #asFoundation(composition: Composition): FoundationNode {
+  #asFoundation(replayEntries: number): FoundationNode {
+    const { productId = 0, versionId = 0 } = this.#options.config;
     return {
       crypto: this.#options.crypto,
       keys: this.keys,
@@ -584,11 +412,12 @@ export class MeshStack implements MeshNode {
       store: this.#store,
       heartbeat: this.heartbeat,
       beaconing: this.#beaconing,
-      composition,
+      composition: { companyId: COMPANY_ID, productId, versionId, replayEntries },
       now: this.#options.now,
       reset: () => {
         this.#resetAt = this.#options.now() + RESET_AFTER;
       },
+      securityChanged: () => this.#securityChanged(),
       pollTimeout: (lowPowerNode) => this.friend?.pollTimeout(lowPowerNode) ?? 0,
       featuresChanged: () => {
         if (!this.state.friend) this.friend?.clear();

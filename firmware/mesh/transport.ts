@@ -1,12 +1,11 @@
-import type { Crypto, KeyValueStore, MeshSendOutcome } from "../../hal/hal.js";
+import type { KeyValueStore, MeshSendOutcome } from "../../hal/hal.js";
 import type { Counters } from "../bytes/counters.js";
 import { Refusal } from "../bytes/refusal.js";
 import { isUnicast } from "./addresses.js";
-import type { Friend, StoredPdu } from "./friend.js";
 import type { AppKeyMaterial, KeyStore, NetworkCredentials } from "./keys.js";
-import { MessageCache } from "./message-cache.js";
-import { NetworkCodec, type NetworkPdu, type NetworkReason } from "./network.js";
-import type { NodeState, Retransmission } from "./node-state.js";
+import type { NetworkPdu } from "./network.js";
+import type { NetworkLayer } from "./network-layer.js";
+import type { NodeState } from "./node-state.js";
 import {
   ACCESS_SEGMENT,
   CONTROL_SEGMENT,
@@ -23,28 +22,18 @@ import {
   type SendResult,
   writeSegmentHeader,
 } from "./segmentation.js";
-import { SequenceCounter } from "./sequence.js";
 import type { MeshLimits, MeshTiming } from "./timing.js";
 import { AKF, type DecryptedAccess, UpperTransport } from "./upper-transport.js";
 
-/** Which IV Index to send under and which to take (Mesh Profile §3.10.5). */
-export interface IvIndexView {
-  /** For receiving: this one, or the one before. */
-  readonly current: number;
-  readonly transmit: number;
-}
-
 export interface TransportOptions {
-  readonly crypto: Crypto;
   readonly storage: KeyValueStore;
   readonly random: () => number;
-  readonly transmit: (adStructure: Uint8Array, count: number, intervalMs: number) => boolean;
+  readonly network: NetworkLayer;
   readonly counters: Counters;
   readonly timing: MeshTiming;
   readonly limits: MeshLimits;
   readonly state: NodeState;
   readonly keys: KeyStore;
-  readonly iv: IvIndexView;
   /** An access message for this node. Its objects are valid during the call only. */
   readonly onAccess: (upper: UpperPdu, decrypted: DecryptedAccess, now: number) => void;
   /** A control message for this node, other than a segment acknowledgment. */
@@ -77,28 +66,13 @@ const EMPTY = new Uint8Array(0);
 /** At most so often numbers are skipped for a silent peer: 10 minutes, that is some 2 % of all numbers in a month. */
 const SKIP_INTERVAL = 600_000;
 
-/** Counter names made once: most PDUs on the air are dropped, as duplicates. */
-const DROP: Readonly<Record<NetworkReason, string>> = {
-  "pdu-length": "drop.pdu-length",
-  nid: "drop.nid",
-  "iv-index": "drop.iv-index",
-  source: "drop.source",
-  duplicate: "drop.duplicate",
-  mic: "drop.mic",
-  destination: "drop.destination",
-};
-
-/** The network, lower and upper transport layers of one node, put together. */
+/** The lower and upper transport layers of one node (Mesh Profile §3.5, §3.6), over its network layer. */
 export class Transport {
-  readonly sequence: SequenceCounter;
   readonly replay: ReplayList;
-  /** Where PDUs for Low Power nodes go. */
-  friend: Friend | undefined;
   readonly #options: TransportOptions;
   readonly #state: NodeState;
   readonly #counters: Counters;
-  readonly #cache: MessageCache;
-  readonly #codec: NetworkCodec;
+  readonly #network: NetworkLayer;
   readonly #upper: UpperTransport;
   readonly #sender: SegmentSender;
   readonly #reassembler: Reassembler;
@@ -107,21 +81,19 @@ export class Transport {
   #skipAgainAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: TransportOptions) {
-    const { storage, limits, timing, keys, iv, counters } = options;
+    const { storage, limits, timing, keys, counters } = options;
     this.#options = options;
     this.#state = options.state;
     this.#counters = counters;
-    this.sequence = new SequenceCounter(storage, iv.transmit, limits.seqBlock);
+    this.#network = options.network;
     this.replay = new ReplayList(storage, limits.replayEntries, limits.replayAbove);
-    this.#cache = new MessageCache(limits.messageCache);
-    this.#codec = new NetworkCodec(keys, this.#cache);
     this.#upper = new UpperTransport(keys);
     this.#sender = new SegmentSender({
       timing,
       capacity: limits.txSessions,
       random: options.random,
       start: (message) => this.#start(message),
-      takeSeq: () => this.sequence.take(),
+      takeSeq: () => this.#network.sequence.take(),
       send: (message, seq, transport) => this.#sendSegment(message, seq, transport),
       unheard: (now) => this.#skipNumbers(now),
     });
@@ -179,53 +151,23 @@ export class Transport {
   clear(): void {
     this.#sender.cancelAll();
     this.#reassembler.clear();
-    this.#cache.clear();
+    this.#network.clear();
   }
 
   /** Takes an AD structure of type Mesh Message. */
   receive(adStructure: Uint8Array, rssi: number, now: number): void {
-    const pdu = this.#codec.decode(adStructure, this.#options.iv.current);
-    if (pdu instanceof Refusal) {
-      this.#counters.add(DROP[pdu.reason]);
-      return;
-    }
-    this.#counters.add("received");
-    const { state } = this.#options;
-    if (state.isOwn(pdu.src)) {
-      this.#counters.add("drop.own");
-      return;
-    }
-    const { dst } = pdu;
+    const pdu = this.#network.receive(adStructure);
+    if (pdu === undefined) return;
+    const own = this.#state.listensTo(pdu.dst);
     const { friendshipWith } = pdu.credentials;
-    const own = state.listensTo(dst);
     if (friendshipWith !== undefined && own) this.#options.onFriendshipPdu(friendshipWith, now);
-    // Relaying first: the PDU is in the codec's buffers, where an answer of ours would go too.
-    if (!state.isOwn(dst)) this.#relay(pdu);
     if (own || this.#keeps(pdu)) this.#take(pdu, own, rssi, now);
   }
 
   /** Whether a PDU is kept for a Low Power node: one that may still go a hop (§3.6.6.4.1). */
   #keeps(pdu: NetworkPdu): boolean {
-    const { friend } = this;
+    const { friend } = this.#network;
     return friend !== undefined && pdu.ttl >= 2 && friend.listensFor(pdu.dst);
-  }
-
-  /** §3.4.6.3: what is for others, or for others too, with one hop less. */
-  #relay(pdu: NetworkPdu): void {
-    if (pdu.ttl < 2) return;
-    let frame: Uint8Array;
-    if (pdu.credentials.friendshipWith !== undefined) {
-      // What a Low Power node sends by its friend goes on by the credentials that all have (§3.6.6.2).
-      if (this.friend === undefined || this.friend.pollTimeout(pdu.src) === 0) return;
-      const { credentials } = pdu.credentials.subnet.transmit;
-      const { ivIndex, ctl, ttl, seq, src, dst, transport } = pdu;
-      frame = this.#codec.encode(credentials, ivIndex, ctl, ttl - 1, seq, src, dst, transport);
-    } else {
-      // Nobody but us can bring it to a Low Power node of ours.
-      if (!this.#state.relay || this.friend?.owns(pdu.dst) === true) return;
-      frame = this.#codec.relay(pdu, pdu.ttl - 1);
-    }
-    this.#counters.add(this.#transmit(frame, this.#state.relayRetransmit) ? "relayed" : "relay-full");
   }
 
   #take(pdu: NetworkPdu, own: boolean, rssi: number, now: number): void {
@@ -283,7 +225,7 @@ export class Transport {
   }
 
   #complete(upper: UpperPdu, now: number): void {
-    if (upper.ttl >= 2 && this.friend?.listensFor(upper.dst) === true) this.#storeSegments(upper);
+    if (upper.ttl >= 2 && this.#network.friend?.listensFor(upper.dst) === true) this.#storeSegments(upper);
     if (this.#state.listensTo(upper.dst)) this.#deliver(upper, now);
   }
 
@@ -306,7 +248,7 @@ export class Transport {
     transport: Uint8Array,
   ): void {
     const { ivIndex, ctl, ttl, src, dst } = from;
-    this.friend?.store({ ivIndex, ctl, ttl: ttl - 1, seq, src, dst, transport });
+    this.#network.friend?.store({ ivIndex, ctl, ttl: ttl - 1, seq, src, dst, transport });
   }
 
   #deliver(upper: UpperPdu, now: number): void {
@@ -335,14 +277,14 @@ export class Transport {
    */
   sendAccess(send: AccessToSend, now: number): boolean {
     if (this.#sender.full) return this.#refuse("refused.tx-sessions");
-    if (this.sequence.left === 0) return this.#refuse("refused.seq-exhausted");
+    if (this.#network.sequence.left === 0) return this.#refuse("refused.seq-exhausted");
     const { access } = send;
     const segmented = send.segmented === true || access.length > UNSEGMENTED_ACCESS_MAX;
     const szmic = segmented && send.szmic === true;
     const payload = new Uint8Array(access.length + (szmic ? 8 : 4));
     payload.set(access);
     // A Low Power node of ours gets it from the queue, once.
-    const byQueue = this.friend?.owns(send.dst) === true;
+    const byQueue = this.#network.friend?.owns(send.dst) === true;
     this.#sender.add(
       {
         src: send.src,
@@ -380,7 +322,7 @@ export class Transport {
     done?: (outcome: MeshSendOutcome) => void,
   ): boolean {
     if (this.#sender.full) return this.#refuse("refused.tx-sessions");
-    if (this.sequence.left === 0) return this.#refuse("refused.seq-exhausted");
+    if (this.#network.sequence.left === 0) return this.#refuse("refused.seq-exhausted");
     this.#sender.add(
       {
         src,
@@ -406,41 +348,13 @@ export class Transport {
   }
 
   /**
-   * Sends an unsegmented control message at once, past all that waits: polls and their answers are a matter of
-   * milliseconds.
-   */
-  sendControlNow(
-    credentials: NetworkCredentials,
-    opcode: number,
-    dst: number,
-    ttl: number,
-    parameters: Uint8Array,
-  ): boolean {
-    const seq = this.sequence.take();
-    if (seq === undefined) return this.#refuse("refused.seq-exhausted");
-    const transport = new Uint8Array(1 + parameters.length);
-    transport[0] = opcode;
-    transport.set(parameters, 1);
-    const { address } = this.#state;
-    return this.#transmitOwn(
-      this.#codec.encode(credentials, this.#options.iv.transmit, true, ttl, seq, address, dst, transport),
-    );
-  }
-
-  /** Sends a PDU of another node as it is, by other credentials. */
-  forward(credentials: NetworkCredentials, pdu: StoredPdu): void {
-    const { ivIndex, ctl, ttl, seq, src, dst, transport } = pdu;
-    this.#transmitOwn(this.#codec.encode(credentials, ivIndex, ctl, ttl, seq, src, dst, transport));
-  }
-
-  /**
    * A peer that lost its power may refuse our next numbers, up to a ceiling of its replay list that we cannot know
    * (§3.8.8). When it does not even acknowledge a segment, it may be that, so numbers are skipped now and then.
    */
   #skipNumbers(now: number): void {
     if (now < this.#skipAgainAt) return;
     this.#skipAgainAt = now + SKIP_INTERVAL;
-    this.sequence.skip(this.#options.limits.replayAbove);
+    this.#network.sequence.skip(this.#options.limits.replayAbove);
     this.#counters.add("seq-skipped");
   }
 
@@ -450,31 +364,24 @@ export class Transport {
   }
 
   #start(message: OutgoingMessage): boolean {
-    const seq = this.sequence.take();
+    const seq = this.#network.sequence.take();
     if (seq === undefined) return false;
     message.seq = seq;
-    message.ivIndex = this.#options.iv.transmit;
+    message.ivIndex = this.#network.ivIndex;
     this.#upper.encrypt(message);
     return true;
   }
 
   #sendSegment(message: OutgoingMessage, seq: number, transport: Uint8Array): SendResult {
-    const { friend } = this;
+    const { friend } = this.#network;
     if (friend?.listensFor(message.dst) === true) {
       friend.store({ ...message, seq, transport });
       if (friend.owns(message.dst)) return "sent";
     }
-    const adStructure = this.#codec.encode(
-      message.credentials,
-      message.ivIndex,
-      message.ctl,
-      message.ttl,
-      seq,
-      message.src,
-      message.dst,
-      transport,
-    );
-    return this.#transmitOwn(adStructure) ? "sent" : "queue-full";
+    const { credentials, ivIndex, ctl, ttl, src, dst } = message;
+    return this.#network.send(credentials, ivIndex, ctl, ttl, seq, src, dst, transport)
+      ? "sent"
+      : "queue-full";
   }
 
   /** §3.5.2.3.1. From the element that the segments were sent to; without hops if they came without. */
@@ -489,7 +396,7 @@ export class Transport {
     // The friend of a Low Power node has acknowledged it before (§3.6.6.4.1).
     if (this.#state.lowPower) return;
     const onBehalf = !this.#state.isOwn(dst);
-    const seq = this.sequence.take();
+    const seq = this.#network.sequence.take();
     if (seq === undefined) return;
     const pdu = this.#acknowledgment;
     pdu[0] = ControlOpcode.SEGMENT_ACKNOWLEDGMENT;
@@ -501,20 +408,6 @@ export class Transport {
     pdu[6] = blockAck;
     const from = onBehalf ? this.#state.address : dst;
     const hops = ttl === 0 ? 0 : this.#state.defaultTtl;
-    this.#transmitOwn(
-      this.#codec.encode(credentials, this.#options.iv.transmit, true, hops, seq, from, src, pdu),
-    );
-  }
-
-  #transmitOwn(adStructure: Uint8Array): boolean {
-    if (!this.#transmit(adStructure, this.#state.networkTransmit)) return false;
-    this.#counters.add("sent");
-    return true;
-  }
-
-  #transmit(adStructure: Uint8Array, how: Retransmission): boolean {
-    if (this.#options.transmit(adStructure, how.count, how.intervalMs)) return true;
-    this.#counters.add("queue-full");
-    return false;
+    this.#network.send(credentials, this.#network.ivIndex, true, hops, seq, from, src, pdu);
   }
 }
