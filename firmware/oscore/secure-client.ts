@@ -23,7 +23,7 @@ import type {
 } from "../coap/messaging.js";
 import { OptionNumber } from "../coap/numbers.js";
 import { Observe } from "../coap/observe.js";
-import { getUint, removeOption } from "../coap/options.js";
+import { getUint, hasOption, removeOption } from "../coap/options.js";
 import type { ClientExchange, OscoreClient } from "./client.js";
 import type { SequenceRefusal } from "./sequence.js";
 
@@ -50,6 +50,11 @@ export interface SecureClientOptions {
    * server must support the option (elective: one that does not passes it over).
    */
   readonly random?: ((length: number) => Uint8Array) | undefined;
+  /**
+   * MAX_UNFRAGMENTED_SIZE (RFC 8613 §4.1.3.4.2): bytes of the largest protected message put together from blocks that a
+   * proxy made of it. Default 4096.
+   */
+  readonly maxUnfragmentedSize?: number | undefined;
   readonly counters?: Counters | undefined;
 }
 
@@ -67,12 +72,16 @@ export class SecureClient {
   readonly endpoint: string;
   /** @internal */
   readonly oscore: OscoreClient | undefined;
+  /** @internal */
+  readonly maxUnfragmentedSize: number;
   readonly #random: ((length: number) => Uint8Array) | undefined;
 
-  constructor({ layer, endpoint, oscore, random, counters }: SecureClientOptions) {
+  constructor(options: SecureClientOptions) {
+    const { layer, endpoint, oscore, random, maxUnfragmentedSize = 4096, counters } = options;
     this.layer = layer;
     this.endpoint = endpoint;
     this.oscore = oscore;
+    this.maxUnfragmentedSize = maxUnfragmentedSize;
     this.#random = random;
     this.counters = counters ?? new Counters();
   }
@@ -104,6 +113,9 @@ interface Leg {
   /** It asks to observe, and its responses are notifications. */
   readonly registers: boolean;
   handle: RequestHandle | undefined;
+  /** What went out, and the outer blocks of the response so far, when a proxy cut it. */
+  readonly outer: Content;
+  outerBlocks: BlockwiseClient | undefined;
 }
 
 /** One request of the application, with all exchanges that it takes. */
@@ -181,6 +193,8 @@ export class Operation {
       blocks: this.#blocks,
       registers: this.#observes && this.#observation === undefined,
       handle: undefined,
+      outer,
+      outerBlocks: undefined,
     };
     const handle = layer.request(
       endpoint,
@@ -208,6 +222,8 @@ export class Operation {
   }
 
   #receiveProtected(exchange: ClientExchange, response: CoapMessage, leg: Leg, now: number): Verdict {
+    if (hasOption(response, OptionNumber.BLOCK2))
+      return this.#receiveOuterBlock(exchange, response, leg, now);
     const verdict = exchange.receive(response);
     if (!(verdict instanceof Refusal)) {
       if (verdict.kind === "response") return this.#receive(verdict.message, leg, now);
@@ -223,6 +239,58 @@ export class Operation {
     if (decision !== "give-up") return "ignore";
     this.#over = true;
     return "done";
+  }
+
+  /** §8.4.1: outer blocks before anything else. They prove nothing; what they make up does, or does not. */
+  #receiveOuterBlock(exchange: ClientExchange, response: CoapMessage, leg: Leg, now: number): Verdict {
+    const { layer, endpoint, maxUnfragmentedSize } = this.#client;
+    if (leg.outerBlocks === undefined) {
+      // The rest is asked for with the same options and no payload (RFC 7959 §2.7).
+      leg.outerBlocks = new BlockwiseClient(
+        { ...leg.outer, payload: NO_BYTES },
+        { limit: maxUnfragmentedSize },
+      );
+      leg.outerBlocks.start();
+    }
+    const step = leg.outerBlocks.next(response);
+    if ("done" in step) {
+      leg.outerBlocks = undefined;
+      const { code, options, payload } = step.done;
+      const whole = {
+        ...response,
+        code,
+        options: options.filter(({ number }) => number !== OptionNumber.BLOCK2),
+        payload,
+      };
+      return this.#receiveProtected(exchange, whole, leg, now);
+    }
+    if ("failed" in step) {
+      this.#client.counters.add(step.failed);
+      leg.outerBlocks = undefined;
+      return "ignore";
+    }
+    const endLeg = (at: number): void => {
+      if (leg.handle !== undefined) layer.cancel(leg.handle, at);
+    };
+    const handle = layer.request(
+      endpoint,
+      step.send,
+      {
+        onResponse: (next, at) => {
+          const verdict = this.#receiveProtected(exchange, next, leg, at);
+          if (verdict === "done") endLeg(at);
+          return verdict === "ignore" ? "ignore" : "done";
+        },
+        onFailure: (failure, at) => {
+          endLeg(at);
+          this.#fail(failure, at);
+        },
+      },
+      now,
+    );
+    if (handle instanceof Refusal) this.#fail(handle.reason, now);
+    // Not "done": the block may be forged, and the answer still come.
+    return "more";
   }
 
   #receive(response: Content, leg: Leg, now: number): Verdict {

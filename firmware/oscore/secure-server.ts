@@ -51,9 +51,23 @@ export interface SecureServerOptions<Context extends ServerContext> {
   readonly handle: (request: ServerRequest<Context>, now: number) => void;
   readonly observers?: Observers | undefined;
   readonly blockwise?: BlockwiseServerOptions | undefined;
+  /**
+   * MAX_UNFRAGMENTED_SIZE (RFC 8613 §4.1.3.4.2): bytes of the largest protected message put together from blocks that a
+   * proxy made of it. They are not authenticated, so what a proxy can make us keep is bounded. Default 4096.
+   */
+  readonly maxUnfragmentedSize?: number | undefined;
   /** Critical options that the application acts on; default: all that have a name. */
   readonly understands?: ((number: number) => boolean) | undefined;
   readonly counters?: Counters | undefined;
+}
+
+/** Sends a protected answer, in outer blocks where the request came in such. */
+type Send = (content: Content, now: number) => void;
+
+/** A verified request and the way back. */
+interface Secured<Context extends ServerContext> {
+  readonly request: SecureRequest<Context>;
+  readonly send: Send;
 }
 
 const NO_BYTES = new Uint8Array(0);
@@ -62,35 +76,53 @@ export class SecureServer<Context extends ServerContext = ServerContext> {
   readonly counters: Counters;
   readonly #options: SecureServerOptions<Context>;
   readonly #blockwise: BlockwiseServer;
+  /** Outer blocks: of protected messages that a proxy cut. */
+  readonly #outerBlockwise: BlockwiseServer;
 
   constructor(options: SecureServerOptions<Context>) {
     this.#options = options;
     this.#blockwise = new BlockwiseServer(options.blockwise);
+    this.#outerBlockwise = new BlockwiseServer({
+      limit: options.maxUnfragmentedSize ?? 4096,
+      operations: 16,
+    });
     this.counters = options.counters ?? new Counters();
   }
 
   /** For the message layer's `onRequest`. */
   onRequest(exchange: Exchange, now: number): void {
     const { oscore } = this.#options;
-    const plain = (content: Content) => this.#options.layer().respond(exchange, content, now);
-    const isProtected = oscore?.receive(exchange.request, now, {
-      accepted: (request) => this.#handle(exchange, request.message, request, now),
+    if (oscore === undefined || !hasOscore(exchange.request)) {
+      this.#handle(exchange, exchange.request, undefined, now);
+      return;
+    }
+    let outer = exchange.request;
+    let send: Send = (content, at) => this.#options.layer().respond(exchange, content, at);
+    if (hasOption(outer, OptionNumber.BLOCK1) || hasOption(outer, OptionNumber.BLOCK2)) {
+      // §8.2.1: outer blocks before anything else.
+      const verdict = this.#outerBlockwise.accept(exchange.endpoint, outer, now);
+      if ("answer" in verdict) {
+        send(verdict.answer, now);
+        return;
+      }
+      const { request } = verdict;
+      const whole = send;
+      outer = request;
+      send = (content, at) =>
+        whole(this.#outerBlockwise.respond(exchange.endpoint, request, content, at), at);
+    }
+    oscore.receive(outer, now, {
+      accepted: (request) => this.#handle(exchange, request.message, { request, send }, now),
       answered: (answer, reason) => {
         this.counters.add(reason);
-        plain(answer);
+        send(answer, now);
       },
     });
-    if (isProtected !== true) this.#handle(exchange, exchange.request, undefined, now);
   }
 
-  #handle(
-    exchange: Exchange,
-    message: CoapMessage,
-    secure: SecureRequest<Context> | undefined,
-    now: number,
-  ): void {
+  #handle(exchange: Exchange, message: CoapMessage, secure: Secured<Context> | undefined, now: number): void {
     const answer = (content: Content, at: number) => this.#answer(exchange, message, secure, content, at);
-    if (badCriticalOption(message, this.#options.understands) !== undefined || this.#isUnaware(message)) {
+    if (badCriticalOption(message, this.#options.understands) !== undefined || hasOscore(message)) {
       answer({ code: Code.BAD_OPTION, options: [], payload: NO_BYTES }, now);
       return;
     }
@@ -100,7 +132,7 @@ export class SecureServer<Context extends ServerContext = ServerContext> {
       return;
     }
     // Blocks of one body come under one context, whatever addresses they come from.
-    const client = secure === undefined ? exchange.endpoint : nameOf(secure.context);
+    const client = secure === undefined ? exchange.endpoint : nameOf(secure.request.context);
     const verdict = this.#blockwise.accept(client, message, now);
     if ("answer" in verdict) {
       answer(verdict.answer, now);
@@ -110,7 +142,7 @@ export class SecureServer<Context extends ServerContext = ServerContext> {
     this.#options.handle(
       {
         message: request,
-        context: secure?.context,
+        context: secure?.request.context,
         endpoint: exchange.endpoint,
         multicast: exchange.multicast,
         respond: (content, at) => answer(this.#blockwise.respond(client, request, content, at), at),
@@ -121,18 +153,10 @@ export class SecureServer<Context extends ServerContext = ServerContext> {
     );
   }
 
-  /** A protected request at a server that does not know OSCORE. */
-  #isUnaware(message: CoapMessage): boolean {
-    return (
-      this.#options.oscore === undefined &&
-      message.options.some(({ number }) => number === OptionNumber.OSCORE)
-    );
-  }
-
   #answer(
     exchange: Exchange,
     message: CoapMessage,
-    secure: SecureRequest<Context> | undefined,
+    secure: Secured<Context> | undefined,
     content: Content,
     now: number,
   ): void {
@@ -147,9 +171,9 @@ export class SecureServer<Context extends ServerContext = ServerContext> {
     }
     // A registration's first answer may take the request's nonce; that of a cancellation is one answer of several.
     const ownPartialIv = getUint(message, OptionNumber.OBSERVE) === Observe.DEREGISTER;
-    const outer = this.#protect(secure, content, ownPartialIv);
+    const outer = this.#protect(secure.request, content, ownPartialIv);
     if (outer instanceof Refusal) layer.ignore(exchange, now);
-    else layer.respond(exchange, outer, now);
+    else secure.send(outer, now);
   }
 
   #protect(
@@ -165,7 +189,7 @@ export class SecureServer<Context extends ServerContext = ServerContext> {
   #observe(
     exchange: Exchange,
     message: CoapMessage,
-    secure: SecureRequest<Context> | undefined,
+    secure: Secured<Context> | undefined,
     resource: string,
     represent: Represent,
     now: number,
@@ -175,18 +199,18 @@ export class SecureServer<Context extends ServerContext = ServerContext> {
     if (observers === undefined || action === undefined) return undefined;
     const { endpoint } = exchange;
     const token = exchange.token.slice();
-    const key = `${endpoint}|${toHex(token)}|${secure === undefined ? "" : nameOf(secure.context)}`;
+    const key = `${endpoint}|${toHex(token)}|${secure === undefined ? "" : nameOf(secure.request.context)}`;
     if (action !== Observe.REGISTER) {
       observers.remove(key);
       return undefined;
     }
     const notify: Notify = (content, at, options) => {
-      const protectedContent = secure === undefined ? content : this.#protect(secure, content, true);
+      const protectedContent = secure === undefined ? content : this.#protect(secure.request, content, true);
       if (protectedContent instanceof Refusal) return protectedContent;
       return this.#notify(endpoint, token, protectedContent, at, options);
     };
     // RFC 7959 §2.6: a notification is the first block of its body, fetched by plain requests.
-    const client = secure === undefined ? endpoint : nameOf(secure.context);
+    const client = secure === undefined ? endpoint : nameOf(secure.request.context);
     const plain = { ...message, options: message.options.slice() };
     removeOption(plain.options, OptionNumber.OBSERVE);
     return observers.register(
@@ -216,6 +240,10 @@ export function withObserve(content: Content, value: number | undefined): Conten
   const options = [...content.options];
   setOption(options, uintOption(OptionNumber.OBSERVE, value));
   return { ...content, options };
+}
+
+function hasOscore({ options }: CoapMessage): boolean {
+  return options.some(({ number }) => number === OptionNumber.OSCORE);
 }
 
 /** What tells one security context from others. */

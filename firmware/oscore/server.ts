@@ -78,6 +78,22 @@ export class OscoreServer<Context extends ServerContext = ServerContext> {
   }
 
   /**
+   * How old a request can be at most, in ms; `undefined` when nothing proves it. For actuators: a request that was held
+   * back on its way is not a replay, and verifies (RFC 8613 §7.3).
+   */
+  age(
+    { context, message }: Pick<SecureRequest<Context>, "context" | "message">,
+    now: number,
+  ): number | undefined {
+    return this.#verifier.age(context, message, now);
+  }
+
+  /** The answer to a request that is not fresh enough: the client comes again by itself, with proof. */
+  demandFreshness({ context }: Pick<SecureRequest<Context>, "context">, now: number): Content {
+    return this.#verifier.demandFreshness(context, now);
+  }
+
+  /**
    * Protects an answer. The first to a request takes the request's nonce, which saves the Partial IV; every further one,
    * and every notification that is asked to, takes a number of ours.
    * @returns why there is no number

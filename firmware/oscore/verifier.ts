@@ -2,6 +2,7 @@ import type { Crypto } from "../../hal/hal.js";
 import { concat } from "../bytes/compare.js";
 import { Refusal } from "../bytes/refusal.js";
 import type { CoapMessage, CoapOption } from "../coap/message.js";
+import type { Content } from "../coap/messaging.js";
 import { Code, OptionNumber } from "../coap/numbers.js";
 import { getOption, opaqueOption } from "../coap/options.js";
 import { deriveContext, type SecurityContext } from "./context.js";
@@ -93,6 +94,21 @@ export class RequestVerifier<Context extends ServerContext = ServerContext> {
     return this.#rederive(store, outer, option, now, expired);
   }
 
+  /**
+   * How old a verified request can be at most, in ms, by its Echo option (RFC 9175 §2.3); `undefined` when it has none of
+   * ours. OSCORE alone proves only that a request is not older than its context (RFC 8613 §7.3).
+   */
+  age(context: Context, message: CoapMessage, now: number): number | undefined {
+    const echo = getOption(message, OptionNumber.ECHO);
+    return echo === undefined ? undefined : this.#echo.age(echo, clientName(context), now);
+  }
+
+  /** The answer that asks for the request once more, with proof of its freshness; to be protected like any other. */
+  demandFreshness(context: Context, now: number): Content {
+    const echo = opaqueOption(OptionNumber.ECHO, this.#echo.issue(clientName(context), now));
+    return { code: Code.UNAUTHORIZED, options: [echo], payload: NO_BYTES };
+  }
+
   #verifyWith(
     context: Context,
     outer: CoapMessage,
@@ -108,9 +124,7 @@ export class RequestVerifier<Context extends ServerContext = ServerContext> {
     if (window !== undefined)
       return { kind: "verified", request, change: { kind: "accept", context, partialIv } };
 
-    const client = clientName(context);
-    const echo = getOption(request.message, OptionNumber.ECHO);
-    const age = echo === undefined ? undefined : this.#echo.age(echo, client, now);
+    const age = this.age(context, request.message, now);
     if (age !== undefined && age <= this.#echoLifetime) {
       return { kind: "verified", request, change: { kind: "resume", context, partialIv } };
     }
@@ -122,8 +136,10 @@ export class RequestVerifier<Context extends ServerContext = ServerContext> {
         : new OscoreRefusal("oscore-busy");
     }
     // App. B.1.2: only the Echo option, and a Partial IV of our own: the request may be a replay, its nonce used up.
-    const options = [opaqueOption(OptionNumber.ECHO, this.#echo.issue(client, now))];
-    const answer = protectResponse(request.exchange, unauthorized(outer, options), { partialIv: number });
+    const { options } = this.demandFreshness(context, now);
+    const answer = protectResponse(request.exchange, unauthorized(outer, [...options]), {
+      partialIv: number,
+    });
     return { kind: "challenged", why: "echo", context, answer };
   }
 

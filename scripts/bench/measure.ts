@@ -10,9 +10,12 @@ export interface BenchRow {
 }
 
 export interface MeasureOptions {
-  /** calls in one repetition, default 20,000 */
+  /**
+   * calls in one repetition, default 400: short enough to be over, most times, before the system gives the processor to
+   * somebody else
+   */
   readonly calls?: number;
-  /** default 25 */
+  /** default 1001 */
   readonly repetitions?: number;
 }
 
@@ -30,11 +33,11 @@ export interface Measured {
  */
 export function measure(
   work: { readonly [name: string]: (call: number) => void },
-  { calls = 20_000, repetitions = 25 }: MeasureOptions = {},
+  { calls = 400, repetitions = 1001 }: MeasureOptions = {},
 ): Map<string, Measured> {
   const times = new Map<string, number[]>(Object.keys(work).map((name) => [name, []]));
   // Warm-up: until the compiler has done what it does.
-  for (const run of Object.values(work)) for (let call = 0; call < 2 * calls; call++) run(call);
+  for (const run of Object.values(work)) for (let call = 0; call < 100 * calls; call++) run(call);
   for (let repetition = 0; repetition < repetitions; repetition++) {
     for (const [name, run] of Object.entries(work)) {
       const start = process.hrtime.bigint();
