@@ -1,24 +1,15 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { equal } from "../../firmware/bytes/compare.js";
 import { hex, toHex } from "../../firmware/bytes/hex.js";
 import { decodeMessage, encodeMessage } from "../../firmware/coap/codec.js";
-import { type CoapMessage, type CoapOption, Type } from "../../firmware/coap/message.js";
+import type { CoapMessage, CoapOption } from "../../firmware/coap/message.js";
 import { Code, OptionNumber } from "../../firmware/coap/numbers.js";
 import { sortOptions, stringOption, uintOption } from "../../firmware/coap/options.js";
-import { AadTemplate, encodeAad } from "../../firmware/oscore/aad.js";
 import { AEAD_ALGORITHMS } from "../../firmware/oscore/algorithms.js";
-import {
-  ContextParameterError,
-  checkParameters,
-  deriveContext,
-  Hkdf,
-} from "../../firmware/oscore/context.js";
+import { Hkdf } from "../../firmware/oscore/context.js";
 import { ProtectError } from "../../firmware/oscore/fields.js";
-import { encodePartialIv } from "../../firmware/oscore/partial-iv.js";
 import { protectRequest, protectResponse } from "../../firmware/oscore/protect.js";
 import { requestOptionOf, unprotectRequest, unprotectResponse } from "../../firmware/oscore/unprotect.js";
-import { hostCrypto } from "../../hal/host/crypto.js";
 import { contextPair, encode, message, reasonOf, taken } from "./helpers.js";
 
 const numbersOf = (one: CoapMessage) => one.options.map((option) => option.number);
@@ -26,41 +17,6 @@ const optionHex = (one: CoapMessage, number: number) => {
   const option = one.options.find((candidate) => candidate.number === number);
   return option && toHex(option.value);
 };
-
-describe("sizes on the wire", () => {
-  const reading = (): CoapMessage => ({
-    type: Type.NON,
-    code: Code.POST,
-    messageId: 0x0102,
-    token: hex(""),
-    options: [],
-    payload: hex("0bb8"),
-  });
-
-  it("20 bytes for a NON POST of 2 bytes without token and path under an empty Sender ID", () => {
-    const { client, server } = contextPair();
-    const { message: outer, exchange } = protectRequest(client, reading(), 5);
-    const bytes = encodeMessage(outer);
-    // header, OSCORE option (delta 9, length 2: flags 09, Partial IV 05), payload marker, 4 bytes and a tag of 8
-    assert.equal(toHex(bytes.subarray(0, 8)), "50020102920905ff");
-    assert.equal(toHex(bytes), `50020102920905ff${toHex(outer.payload)}`);
-    assert.equal(bytes.length, 20);
-
-    const request = taken(unprotectRequest(server, taken(decodeMessage(bytes))));
-    assert.equal(toHex(request.message.payload), "0bb8");
-    const answer = protectResponse(request.exchange, { ...reading(), code: Code.CHANGED, payload: hex("") });
-    assert.equal(encode(answer).slice(0, 12), "5044010290ff");
-    assert.equal(encodeMessage(answer).length, 15);
-    assert.equal(taken(unprotectResponse(exchange, answer)).message.code, Code.CHANGED);
-  });
-
-  it("21 bytes under a Sender ID of one byte", () => {
-    const { client } = contextPair({ senderId: hex("00") });
-    const bytes = encodeMessage(protectRequest(client, reading(), 5).message);
-    assert.equal(toHex(bytes.subarray(0, 9)), "5002010293090500ff");
-    assert.equal(bytes.length, 21);
-  });
-});
 
 describe("protect and unprotect", () => {
   const { client, server } = contextPair();
@@ -355,84 +311,5 @@ describe("protect and unprotect", () => {
         },
       ),
     );
-  });
-});
-
-describe("AAD", () => {
-  it("from the template is that of the definition", () => {
-    fc.assert(
-      fc.property(
-        fc.uint8Array({ maxLength: 7 }),
-        fc.array(
-          fc.nat({ max: 2 ** 31 - 1 }).map((number) => number * 511),
-          { maxLength: 10 },
-        ),
-        fc.constantFrom(1, 10, 24, 33),
-        (kid, partialIvs, algorithm) => {
-          const template = new AadTemplate(algorithm, kid);
-          for (const partialIv of partialIvs) {
-            assert.ok(equal(template.fill(partialIv), encodeAad(algorithm, kid, encodePartialIv(partialIv))));
-          }
-        },
-      ),
-    );
-  });
-
-  it("carries Class I options, of which there are none yet", () => {
-    const options = [
-      { number: 2, value: hex("aa") },
-      { number: 300, value: hex("") },
-    ];
-    assert.equal(
-      toHex(encodeAad(10, hex("00"), hex("25"), options)),
-      "8368456e637279707430404e8501810a410041254521aae0001d",
-    );
-  });
-});
-
-describe("context parameters", () => {
-  const good = {
-    masterSecret: hex("0102030405060708090a0b0c0d0e0f10"),
-    senderId: hex(""),
-    recipientId: hex("01"),
-  };
-
-  it("are refused by field, without a word of the secret", () => {
-    const cases = [
-      [{ ...good, masterSecret: hex("") }, "masterSecret"],
-      [{ ...good, senderId: new Uint8Array(8) }, "senderId"],
-      [{ ...good, recipientId: new Uint8Array(8) }, "recipientId"],
-      [{ ...good, recipientId: hex("") }, "recipientId"],
-      [{ ...good, algorithm: 5 }, "algorithm"],
-      [{ ...good, algorithm: 12, senderId: hex("0102") }, "senderId"],
-      [{ ...good, algorithm: 24, senderId: new Uint8Array(7) }, "senderId"],
-      [{ ...good, hkdf: 5 as Hkdf }, "hkdf"],
-    ] as const;
-    for (const [parameters, field] of cases) {
-      const error = checkParameters(parameters);
-      assert.ok(error instanceof ContextParameterError);
-      assert.equal(error.field, field);
-      assert.doesNotMatch(error.message, /0102030405/);
-      assert.throws(() => deriveContext(hostCrypto, parameters), ContextParameterError);
-    }
-    assert.equal(checkParameters({ ...good, senderId: new Uint8Array(7) }), undefined);
-  });
-
-  it("say when the platform lacks an algorithm", () => {
-    const { hkdfSha512: _, ...rest } = { hkdfSha256: hostCrypto.hkdfSha256, hkdfSha512: undefined };
-    const poor = Object.assign(Object.create(hostCrypto), rest, {
-      hkdfSha512: undefined,
-      aead: () => undefined,
-    });
-    assert.throws(() => deriveContext(poor, { ...good, hkdf: Hkdf.SHA_512 }), /hkdf: not on this platform/);
-    assert.throws(() => deriveContext(poor, { ...good, algorithm: 1 }), /A128GCM is not on this platform/);
-    assert.ok(deriveContext(poor, { ...good, algorithm: 30 }));
-  });
-
-  it("tell an empty ID Context from none", () => {
-    const none = contextPair();
-    const empty = contextPair({ idContext: hex("") });
-    const { message: outer } = protectRequest(none.client, message(Code.GET), 1);
-    assert.equal(reasonOf(unprotectRequest(empty.server, outer)), "oscore-decrypt");
   });
 });
