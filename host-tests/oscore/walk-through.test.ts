@@ -7,6 +7,7 @@ import { MessageLayer } from "../../firmware/coap/message-layer.js";
 import { Code } from "../../firmware/coap/numbers.js";
 import { pathOptions } from "../../firmware/coap/options.js";
 import { OscoreClient } from "../../firmware/oscore/client.js";
+import type { TableContext } from "../../firmware/oscore/context-table.js";
 import { KeyValueContextStore } from "../../firmware/oscore/key-value-store.js";
 import { SecureClient } from "../../firmware/oscore/secure-client.js";
 import { SecureServer } from "../../firmware/oscore/secure-server.js";
@@ -37,7 +38,7 @@ describe("the walk-through", () => {
     state.initialize();
 
     // 3. The server: a message layer below, an application above.
-    const server: SecureServer = new SecureServer({
+    const server: SecureServer<TableContext> = new SecureServer({
       layer: () => serverLayer,
       oscore: new OscoreServer({ crypto: hostCrypto, store: contexts }),
       handle: ({ message, context, respond }, now) => {
