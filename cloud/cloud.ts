@@ -19,6 +19,8 @@ export interface CloudOptions {
   readonly keep?: Keep;
   /** What is kept of readings (DESIGN §4.10). Default: plaintext. */
   readonly storage?: StorageMode;
+  /** ms, the clock of `endpoint.handle` and `endpoint.tick`. */
+  readonly clock?: () => number;
   /** ms since 1970, what the times of readings are made from. Default: Date.now. */
   readonly wallTime?: () => number;
 }
@@ -54,7 +56,8 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
   // Ids have to differ between runs and servers; the start's time in front keeps them in order.
   const run = `${wallTime().toString(36)}-${Buffer.from(crypto.random(3)).toString("hex")}`;
   let made = 0;
-  const events = new EventLog(() => `${run}-${(++made).toString(36)}`);
+  const makeId = () => `${run}-${(++made).toString(36)}`;
+  const events = new EventLog(makeId);
   const endpoint = new CloudEndpoint({
     registry,
     store,
@@ -66,6 +69,9 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
     wallTime,
     storage: options.storage ?? "plaintext",
     stopwatch: () => performance.now(),
+    clock: options.clock,
+    // Whoever knows the id may see the answer.
+    makeId: () => Buffer.from(crypto.random(12)).toString("base64url"),
   });
 
   const snapshot = await store.load();

@@ -13,6 +13,8 @@ export class Device {
   lastSeen: number | undefined;
   /** Number of the gateway that its last message came through. */
   gateway: number | undefined;
+  /** From where its last authentic message came, and when by the endpoint's clock: the way back to it. */
+  reachable: { readonly source: string; readonly at: number } | undefined;
   /** Requests refused since the server started. */
   refused = 0;
   health: HealthState | undefined;

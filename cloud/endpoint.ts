@@ -10,6 +10,7 @@ import type { Crypto } from "../hal/hal.js";
 import { Allowances } from "./allowance.js";
 import type { DeviceContext } from "./context.js";
 import type { Device } from "./device.js";
+import { Downlinks } from "./downlink.js";
 import type { EventLog, Happening } from "./events.js";
 import { type Admitted, type Denied, Gatekeeper, plainError, replayed } from "./gatekeeper.js";
 import { healthEvents, healthText, mergeHealth } from "./health.js";
@@ -46,6 +47,9 @@ export interface EndpointOptions {
   readonly wallTime: () => number;
   /** For the histogram of commits only. */
   readonly stopwatch: () => number;
+  /** ms, of the clock of `handle` and `tick`, for what begins outside of them. Default: the time of the last of these. */
+  readonly clock?: (() => number) | undefined;
+  readonly makeId: () => string;
 }
 
 /** A request that was accepted in memory and waits for its commit. */
@@ -70,6 +74,11 @@ const MAXIMUM_PENDING = 8192;
 /** Seconds after which an overloaded or failing store is worth another try. */
 const TRY_AGAIN = 30;
 
+/**
+ * For requests to nodes: the way is long (RFC 7252 §4.8.1), and behind one gateway are many of them, which have nothing
+ * to do with each other.
+ */
+const LONG_WAY = { ackTimeout: 6000, maxRetransmit: 3, nstart: 8 };
 /** Unprotected errors to one address. */
 const ERRORS = { burst: 100, rate: 20 };
 /** An error is at most so many times as long as its request. */
@@ -88,6 +97,8 @@ const LOST: ReplayRecord = { highest: -1, seen: undefined, lastRequest: undefine
  * and the answer wait for the commit that all requests of one turn share (DESIGN §4.9).
  */
 export class CloudEndpoint {
+  /** Requests to nodes. */
+  readonly downlinks: Downlinks;
   readonly #options: EndpointOptions;
   readonly #layer: MessageLayer;
   readonly #gatekeeper: Gatekeeper;
@@ -113,6 +124,16 @@ export class CloudEndpoint {
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.#gatekeeper = new Gatekeeper(options.registry, options.crypto);
+    this.downlinks = new Downlinks({
+      request: (endpoint, content, handler, now) => {
+        const handle = this.#layer.request(endpoint, content, handler, now);
+        this.onWake();
+        return handle;
+      },
+      makeId: options.makeId,
+      clock: () => options.clock?.() ?? this.#now,
+      wallTime: options.wallTime,
+    });
     this.#layer = new MessageLayer({
       send: (endpoint, bytes) => {
         options.metrics.datagrams.add("out");
@@ -120,6 +141,7 @@ export class CloudEndpoint {
       },
       random: (length) => options.crypto.random(length),
       onRequest: (exchange, now) => this.#request(exchange, now),
+      transmission: LONG_WAY,
       limits: { peers: 65_536, remembered: 65_536, pending: 2 * MAXIMUM_PENDING },
       counters: new ObservedCounters((reason, by) => this.#dropped(reason, by)),
     });
@@ -132,9 +154,14 @@ export class CloudEndpoint {
 
   /** Forgets a device that is no longer registered. */
   forget(device: Device): void {
-    for (const [source, gateway] of this.#gateways) if (gateway === device) this.#gateways.delete(source);
+    this.#forgetSource(device);
+    this.downlinks.forget(device);
     this.#health.delete(device);
     this.#changed.delete(device);
+  }
+
+  #forgetSource(device: Device): void {
+    for (const [source, gateway] of this.#gateways) if (gateway === device) this.#gateways.delete(source);
   }
 
   /** Notes an event of the system itself. */
@@ -166,13 +193,14 @@ export class CloudEndpoint {
     const commit = this.#committing
       ? Number.POSITIVE_INFINITY
       : Math.min(this.#commitAt, this.#options.events.deadline);
-    return Math.min(this.#layer.deadline, commit);
+    return Math.min(this.#layer.deadline, this.downlinks.deadline, commit);
   }
 
   /** Commits what waits, answers, sends what is due. */
   tick(now: number): void {
     this.#now = now;
     if (this.#layer.deadline <= now) this.#layer.tick(now);
+    if (this.downlinks.deadline <= now) this.downlinks.tick(now);
     if (Math.min(this.#commitAt, this.#options.events.deadline) <= now) this.flush();
   }
 
@@ -312,7 +340,7 @@ export class CloudEndpoint {
     const { record } = device;
     const isGateway = record.kind === "gateway";
     if (isGateway && this.#gateways.get(source) !== device) {
-      this.forget(device);
+      this.#forgetSource(device);
       this.#gateways.set(source, device);
     }
     const merged = mergeHealth(device.health, report, received);
@@ -391,6 +419,7 @@ export class CloudEndpoint {
     const { metrics, live, registry, storage } = this.#options;
     metrics.requests.add("stored");
     device.lastSeen = received;
+    device.reachable = { source: exchange.endpoint, at: this.#now };
     if (gateway !== undefined) device.gateway = gateway;
     this.#answer(exchange, answer, this.#now);
     if (copies !== undefined) for (const copy of copies) this.#answer(copy, answer, this.#now);
@@ -404,6 +433,7 @@ export class CloudEndpoint {
       if (device.last === undefined || reading.time >= device.last.time) device.last = reading;
       if (live.wanted("reading")) live.emit("reading", readingJson(reading, registry.nameOf));
     }
+    this.downlinks.heard(device, this.#now);
   }
 
   /** Another server on the same store has accepted this Partial IV. */

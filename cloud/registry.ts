@@ -145,6 +145,11 @@ export class Registry {
     return this.#byName.get(name);
   }
 
+  atMeshAddress(address: number): Device | undefined {
+    for (const device of this.#byId.values()) if (device.record.meshAddress === address) return device;
+    return undefined;
+  }
+
   devices(): IterableIterator<Device> {
     return this.#byId.values();
   }

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import Fastify, { type FastifyError, type FastifyInstance } from "fastify";
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from "fastify";
+import type { Downlinks } from "../downlink.js";
 import { RegistryError } from "../errors.js";
 import type { Live } from "../live.js";
 import type { Metrics } from "../metrics.js";
@@ -8,6 +9,7 @@ import type { Store } from "../store/store.js";
 import type { Asset } from "./assets.js";
 import { nodeRoutes } from "./nodes.js";
 import { queryRoutes } from "./queries.js";
+import { requestRoutes } from "./requests.js";
 import { streamRoute } from "./stream.js";
 
 /** What the HTTP side sees of the server. */
@@ -17,6 +19,7 @@ export interface HttpContext {
   readonly live: Live;
   readonly metrics: Metrics;
   readonly apiToken: string;
+  readonly downlinks: Downlinks;
   /** Why the server should get no traffic now; `undefined` when it is fine. */
   readonly trouble: () => string | undefined;
   readonly onError: (error: Error) => void;
@@ -66,6 +69,9 @@ export function buildApp(context: HttpContext): FastifyInstance {
         return new Error(`${field}: "${params.additionalProperty}" is not known here`);
       }
       return new Error(`${field} ${message}`);
+    },
+    frameworkErrors(error, _request, reply) {
+      (reply as unknown as FastifyReply).code(400).send({ error: "bad-request", message: error.message });
     },
     clientErrorHandler(error, socket) {
       metrics.drop("http", "malformed");
@@ -131,7 +137,9 @@ export function buildApp(context: HttpContext): FastifyInstance {
   }
 
   queryRoutes(app, context);
-  nodeRoutes(app, context, bearer(context.apiToken));
+  const authorize = bearer(context.apiToken);
+  nodeRoutes(app, context, authorize);
+  requestRoutes(app, context, authorize);
   streamRoute(app, context);
   return app;
 }

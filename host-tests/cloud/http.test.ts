@@ -33,6 +33,7 @@ describe("cloud HTTP", () => {
       live,
       metrics,
       apiToken: TOKEN,
+      downlinks: bench.cloud.endpoint.downlinks,
       trouble: () => undefined,
       onError: (error) => assert.fail(error),
       assets: await loadAssets(),
