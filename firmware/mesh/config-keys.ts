@@ -23,13 +23,12 @@ export const KEY_HANDLERS: FoundationHandlers = {
     withNetKey(reader, writer, (index, key) => {
       const known = node.keys.subnet(index);
       if (known !== undefined) {
-        return equal(known.current.key, key) ? Status.SUCCESS : Status.KEY_INDEX_ALREADY_STORED;
+        return equal(known.current.key, key) ? saved(node) : Status.KEY_INDEX_ALREADY_STORED;
       }
       if (node.keys.subnetCount >= SUBNETS_MAX) return Status.INSUFFICIENT_RESOURCES;
       node.keys.addSubnet(index, key);
-      node.store.saveKeys();
       node.beaconing.refresh(node.now());
-      return Status.SUCCESS;
+      return saved(node);
     }),
 
   [Config.NETKEY_UPDATE]: (node, reader, writer) =>
@@ -41,11 +40,10 @@ export const KEY_HANDLERS: FoundationHandlers = {
         if (equal(subnet.current.key, key)) return Status.KEY_INDEX_ALREADY_STORED;
         node.keys.setNextNetKey(subnet, key);
         subnet.phase = 1;
-        node.store.saveKeys();
-        return Status.SUCCESS;
+        return saved(node);
       }
       return subnet.phase === 1 && subnet.next !== undefined && equal(subnet.next.key, key)
-        ? Status.SUCCESS
+        ? saved(node)
         : Status.CANNOT_UPDATE;
     }),
 
@@ -67,7 +65,7 @@ export const KEY_HANDLERS: FoundationHandlers = {
           node.heartbeat.published(node.now());
           node.store.saveState();
         }
-        node.store.saveKeys();
+        status = saved(node);
         node.beaconing.refresh(node.now());
       }
     }
@@ -90,12 +88,11 @@ export const KEY_HANDLERS: FoundationHandlers = {
       const known = node.keys.appKey(index);
       if (known !== undefined) {
         if (known.netKeyIndex !== netKeyIndex) return Status.INVALID_NETKEY_INDEX;
-        return equal(known.current.key, key) ? Status.SUCCESS : Status.KEY_INDEX_ALREADY_STORED;
+        return equal(known.current.key, key) ? saved(node) : Status.KEY_INDEX_ALREADY_STORED;
       }
       if (node.keys.appKeyCount >= APP_KEYS_MAX) return Status.INSUFFICIENT_RESOURCES;
       node.keys.addAppKey(index, netKeyIndex, key);
-      node.store.saveKeys();
-      return Status.SUCCESS;
+      return saved(node);
     }),
 
   [Config.APPKEY_UPDATE]: (node, reader, writer) =>
@@ -108,11 +105,10 @@ export const KEY_HANDLERS: FoundationHandlers = {
       // §3.10.4.1: AppKeys are updated while their NetKey's refresh is in phase 1.
       if (subnet.phase !== 1) return Status.CANNOT_UPDATE;
       if (appKey.next !== undefined) {
-        return equal(appKey.next.key, key) ? Status.SUCCESS : Status.KEY_INDEX_ALREADY_STORED;
+        return equal(appKey.next.key, key) ? saved(node) : Status.KEY_INDEX_ALREADY_STORED;
       }
       node.keys.setNextAppKey(appKey, key);
-      node.store.saveKeys();
-      return Status.SUCCESS;
+      return saved(node);
     }),
 
   [Config.APPKEY_DELETE]: (node, reader, writer) => {
@@ -156,7 +152,7 @@ export const KEY_HANDLERS: FoundationHandlers = {
       if (transition === 2 && subnet.phase === 0) status = Status.CANNOT_UPDATE;
       else if (transition === 2) subnet.phase = 2;
       else if (subnet.phase !== 0) node.keys.completeRefresh(subnet);
-      node.store.saveKeys();
+      if (status === Status.SUCCESS) status = saved(node);
       node.securityChanged();
     }
     writePhase(node, writer, index, status);
@@ -187,8 +183,12 @@ function deleteAppKey(node: FoundationNode, netKeyIndex: number, index: number):
   if (appKey.netKeyIndex !== netKeyIndex) return Status.INVALID_BINDING;
   node.keys.removeAppKey(index);
   node.models.forgetAppKey(index);
-  node.store.saveKeys();
-  return Status.SUCCESS;
+  return saved(node);
+}
+
+/** The keys as they are now, in storage: so that a request repeated after a failure is tried again. */
+function saved(node: FoundationNode): Status {
+  return node.store.saveKeys() ? Status.SUCCESS : Status.STORAGE_FAILURE;
 }
 
 function writePhase(node: FoundationNode, writer: ByteWriter, index: number, status: Status): void {

@@ -114,7 +114,7 @@ function binding(
       status = model;
     } else {
       status = apply(node, model, appKeyIndex);
-      if (status === Status.SUCCESS) node.models.save(model);
+      if (status === Status.SUCCESS && !node.models.save(model)) status = Status.STORAGE_FAILURE;
     }
     writeU16le(writer.u8(status), elementAddress);
     writeModelId(writeU16le(writer, appKeyIndex), id);
@@ -177,9 +177,8 @@ function setPublication(node: FoundationNode, model: Model, publication: Publica
     if (publication.friendshipCredentials && !node.state.lowPower) return Status.FEATURE_NOT_SUPPORTED;
     model.publication = publication;
   }
-  node.models.save(model);
   node.models.onPublication?.(model);
-  return Status.SUCCESS;
+  return node.models.save(model) ? Status.SUCCESS : Status.STORAGE_FAILURE;
 }
 
 function writePublication(
@@ -212,11 +211,9 @@ function subscribe(
   if (typeof model === "number") return model;
   if (model.foundation) return Status.NOT_A_SUBSCRIBE_MODEL;
   const status = apply(model);
-  if (status === Status.SUCCESS) {
-    node.models.save(model);
-    node.models.apply();
-  }
-  return status;
+  if (status !== Status.SUCCESS) return status;
+  node.models.apply();
+  return node.models.save(model) ? status : Status.STORAGE_FAILURE;
 }
 
 function groupSubscription(apply: (model: Model, group: number) => Status): FoundationHandler {

@@ -1,6 +1,6 @@
-import type { KeyValueStore } from "../../hal/hal.js";
 import { ByteReader } from "../bytes/reader.js";
 import { ByteWriter } from "../bytes/writer.js";
+import type { MeshStorage } from "./mesh-storage.js";
 
 const KEY = "mesh.iv";
 const HOUR = 3_600_000;
@@ -17,10 +17,17 @@ const STORE_EVERY_HOURS = 8;
 const BUSY_RETRY = 1000;
 const NEVER = Number.POSITIVE_INFINITY;
 
-export type IvVerdict = "same" | "changed" | "ignored-old" | "ignored-far" | "ignored-early" | "deferred";
+export type IvVerdict =
+  | "same"
+  | "changed"
+  | "ignored-old"
+  | "ignored-far"
+  | "ignored-early"
+  | "deferred"
+  | "storage-failure";
 
 export interface IvIndexOptions {
-  readonly storage: KeyValueStore;
+  readonly storage: MeshStorage;
   readonly ivIndex: number;
   readonly updating: boolean;
   /** Lifts the limits of 96 and 192 hours (§3.10.5.1 IV Update test mode). */
@@ -100,7 +107,7 @@ export class IvIndex {
     const due = this.#retryAt === NEVER ? this.#at(LEAST_HOURS) : this.#retryAt;
     if (this.#updating && now >= due) this.#leave(now);
     if (this.#storedHours < MOST_HOURS_UPDATING && now >= this.#at(this.#storedHours + STORE_EVERY_HOURS)) {
-      this.#store(now);
+      this.#storeHours(now);
     }
   }
 
@@ -111,8 +118,7 @@ export class IvIndex {
   start(now: number): boolean {
     if (this.#updating || (!this.#options.testMode && now < this.#at(LEAST_HOURS))) return false;
     if (this.#current === 0xffffffff) return false;
-    this.#change(this.#current + 1, true, now);
-    return true;
+    return this.#change(this.#current + 1, true, now);
   }
 
   /** Goes back to normal operation in test mode, which otherwise happens by time. */
@@ -136,21 +142,20 @@ export class IvIndex {
     if (ivIndex > this.#current + RECOVERY_JUMP) return "ignored-far";
     if (ivIndex === this.#current + 1 && updating && !this.#updating) {
       if (!this.#mayFollow(now)) return "ignored-early";
-      this.#change(ivIndex, true, now);
-      return "changed";
+      return this.#change(ivIndex, true, now) ? "changed" : "storage-failure";
     }
     // This node has missed a step or more, because it was off or out of reach.
     const { testMode } = this.#options;
     if (!testMode && now - this.#recoveredAt < RECOVERY_HOURS * HOUR) return "ignored-early";
+    if (!this.#change(ivIndex, updating, now)) return "storage-failure";
     this.#recoveredAt = now;
-    this.#change(ivIndex, updating, now);
     return "changed";
   }
 
   /** Back to normal operation, as soon as no own message is under way, and at 144 hours in any case. */
   #leave(now: number): void {
-    if (this.#options.busy() && now < this.#at(MOST_HOURS_UPDATING)) this.#retryAt = now + BUSY_RETRY;
-    else this.#change(this.#current, false, now);
+    const busy = this.#options.busy() && now < this.#at(MOST_HOURS_UPDATING);
+    if (busy || !this.#change(this.#current, false, now)) this.#retryAt = now + BUSY_RETRY;
   }
 
   #mayFollow(now: number): boolean {
@@ -162,29 +167,34 @@ export class IvIndex {
     return this.#since + (hours - this.#hoursBefore) * HOUR;
   }
 
-  #change(ivIndex: number, updating: boolean, now: number): void {
+  /** @returns false when the change cannot be stored, and is not made then */
+  #change(ivIndex: number, updating: boolean, now: number): boolean {
+    if (!this.#write(ivIndex, updating, 0)) return false;
     const before = this.transmit;
     this.#current = ivIndex;
     this.#updating = updating;
     this.#hoursBefore = 0;
+    this.#storedHours = 0;
     this.#since = now;
     this.#hoursUnknown = false;
     this.#retryAt = NEVER;
-    this.#store(now);
     this.#options.changed(this.transmit !== before);
+    return true;
   }
 
-  #store(now: number): void {
-    // Rounded, so that a tick just before the full hour does not store the one before.
+  #storeHours(now: number): void {
+    // Rounded, so that a tick just before the full hour does not store the one before. Should the write fail, the
+    // next one comes with the next hours.
     const hours = Math.round(this.#hoursBefore + (now - this.#since) / HOUR);
     this.#storedHours = Math.min(hours, MOST_HOURS_UPDATING);
-    this.#options.storage.set(
-      KEY,
-      new ByteWriter(7)
-        .u32(this.#current)
-        .u8(this.#updating ? 1 : 0)
-        .u16(this.#storedHours)
-        .finish(),
-    );
+    this.#write(this.#current, this.#updating, this.#storedHours);
+  }
+
+  #write(ivIndex: number, updating: boolean, hours: number): boolean {
+    const writer = new ByteWriter(7)
+      .u32(ivIndex)
+      .u8(updating ? 1 : 0)
+      .u16(hours);
+    return this.#options.storage.set(KEY, writer.finish());
   }
 }

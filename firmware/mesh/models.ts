@@ -1,8 +1,8 @@
-import type { KeyValueStore } from "../../hal/hal.js";
 import { equal } from "../bytes/compare.js";
 import { ByteReader } from "../bytes/reader.js";
 import { ByteWriter } from "../bytes/writer.js";
 import { isUnicast } from "./addresses.js";
+import type { MeshStorage } from "./mesh-storage.js";
 import type { NodeState } from "./node-state.js";
 import type { Label } from "./upper-transport.js";
 
@@ -72,11 +72,11 @@ export class ModelRegistry {
   readonly models: Model[] = [];
   /** A model's publication was set. */
   onPublication: ((model: Model) => void) | undefined;
-  readonly #storage: KeyValueStore;
+  readonly #storage: MeshStorage;
   readonly #state: NodeState;
   readonly #virtualAddress: (label: Uint8Array) => number;
 
-  constructor(storage: KeyValueStore, state: NodeState, virtualAddress: (label: Uint8Array) => number) {
+  constructor(storage: MeshStorage, state: NodeState, virtualAddress: (label: Uint8Array) => number) {
     this.#storage = storage;
     this.#state = state;
     this.#virtualAddress = virtualAddress;
@@ -122,7 +122,8 @@ export class ModelRegistry {
     }
   }
 
-  save(model: Model): void {
+  /** @returns whether it is durable */
+  save(model: Model): boolean {
     const { publication } = model;
     const writer = new ByteWriter(64).u8(model.bindings.length);
     for (const index of model.bindings) writer.u16(index);
@@ -140,7 +141,7 @@ export class ModelRegistry {
         .u8(publication.retransmit);
       if (publication.label !== undefined) writer.bytes(publication.label);
     }
-    this.#storage.set(this.#key(model), writer.finish());
+    return this.#storage.set(this.#key(model), writer.finish());
   }
 
   /** Takes what storage has of a model instead of what it was made with. */

@@ -1,8 +1,8 @@
-import type { KeyValueStore } from "../../hal/hal.js";
 import type { Counters } from "../bytes/counters.js";
 import { Refusal } from "../bytes/refusal.js";
 import type { Friend, StoredPdu } from "./friend.js";
 import type { KeyStore, NetworkCredentials } from "./keys.js";
+import type { MeshStorage } from "./mesh-storage.js";
 import { MessageCache } from "./message-cache.js";
 import { NetworkCodec, type NetworkPdu, type NetworkReason } from "./network.js";
 import type { NodeState, Retransmission } from "./node-state.js";
@@ -17,7 +17,7 @@ export interface IvIndexView {
 }
 
 export interface NetworkLayerOptions {
-  readonly storage: KeyValueStore;
+  readonly storage: MeshStorage;
   readonly transmit: (adStructure: Uint8Array, count: number, intervalMs: number) => boolean;
   readonly counters: Counters;
   readonly limits: MeshLimits;

@@ -1,8 +1,8 @@
-import type { KeyValueStore } from "../../hal/hal.js";
 import { concat, equal } from "../bytes/compare.js";
 import { ByteReader } from "../bytes/reader.js";
 import { ByteWriter } from "../bytes/writer.js";
 import type { KeyRefreshPhase, KeyStore } from "./keys.js";
+import type { MeshStorage } from "./mesh-storage.js";
 import type { HeartbeatPublication, NodeState } from "./node-state.js";
 
 const IDENTITY = "mesh.id";
@@ -16,11 +16,11 @@ const VERSION = 1;
  * as the node is the same one.
  */
 export class NodeStore {
-  readonly #storage: KeyValueStore;
+  readonly #storage: MeshStorage;
   readonly #keys: KeyStore;
   readonly #state: NodeState;
 
-  constructor(storage: KeyValueStore, keys: KeyStore, state: NodeState) {
+  constructor(storage: MeshStorage, keys: KeyStore, state: NodeState) {
     this.#storage = storage;
     this.#keys = keys;
     this.#state = state;
@@ -54,7 +54,8 @@ export class NodeStore {
     }
   }
 
-  saveKeys(): void {
+  /** @returns whether they are durable */
+  saveKeys(): boolean {
     const net = new ByteWriter(64).u8(VERSION);
     for (const subnet of this.#keys.subnets()) {
       net.u16(subnet.index).u8(subnet.phase).bytes(subnet.current.key);
@@ -68,8 +69,7 @@ export class NodeStore {
       if (appKey.next !== undefined) app.bytes(appKey.next.key);
     }
     // The NetKeys last: an AppKey without its NetKey is passed over, a phase without its AppKeys would be worse.
-    this.#storage.set(APP_KEYS, app.finish());
-    this.#storage.set(NET_KEYS, net.finish());
+    return this.#storage.set(APP_KEYS, app.finish()) && this.#storage.set(NET_KEYS, net.finish());
   }
 
   /** @returns whether there were keys in storage, which then replace all that the store had */
@@ -100,7 +100,8 @@ export class NodeStore {
     return true;
   }
 
-  saveState(): void {
+  /** @returns whether it is durable */
+  saveState(): boolean {
     const state = this.#state;
     const writer = new ByteWriter(32)
       .u8(VERSION)
@@ -121,7 +122,7 @@ export class NodeStore {
         .u16(heartbeat.features)
         .u16(heartbeat.netKeyIndex);
     }
-    this.#storage.set(STATE, writer.finish());
+    return this.#storage.set(STATE, writer.finish());
   }
 
   loadState(): void {

@@ -1,6 +1,6 @@
-import type { KeyValueStore } from "../../hal/hal.js";
 import { ByteReader } from "../bytes/reader.js";
 import { ByteWriter } from "../bytes/writer.js";
+import type { MeshStorage } from "./mesh-storage.js";
 import { SEQ_MAX } from "./numbers.js";
 
 /** Sources in one stored value. One write covers the neighbours too, which under even traffic need it soon as well. */
@@ -31,7 +31,7 @@ export type ReplayVerdict = "new" | "replay" | "replay-list-full";
  * segments were lost would be refused for good.
  */
 export class ReplayList {
-  readonly #storage: KeyValueStore;
+  readonly #storage: MeshStorage;
   readonly #mostAbove: number;
   // Columns rather than objects: 14 bytes per source, and a search that runs in native code on the chip.
   readonly #sources: Uint16Array;
@@ -51,7 +51,7 @@ export class ReplayList {
    * @param capacity most sources; further ones are refused (§3.8.8). What is stored already is kept in any case.
    * @param mostAbove most numbers by which a ceiling may be above the last accepted one
    */
-  constructor(storage: KeyValueStore, capacity: number, mostAbove: number) {
+  constructor(storage: MeshStorage, capacity: number, mostAbove: number) {
     this.#storage = storage;
     this.#mostAbove = mostAbove;
     const chunks: Uint8Array[] = [];
@@ -89,14 +89,14 @@ export class ReplayList {
 
   /**
    * Remembers a message that {@link check} let pass; durable, as far as replays go, when this returns.
-   * @returns false when there is no place for the source: the message must not be taken then
+   * @returns false when there is no place for the source, or storage fails: the message must not be taken then
    */
   accept(src: number, ivIndex: number, seq: number, now: number): boolean {
     const place = this.#take(src, ivIndex);
     if (place < 0) return false;
     if (ivIndex === this.#ivIndexes[place] && seq > this.#seqs[place]) {
       this.#seqs[place] = seq;
-      if (seq >= this.#stored[place]) this.#raise(Math.floor(place / CHUNK), now);
+      if (seq >= this.#stored[place]) return this.#raise(Math.floor(place / CHUNK), now);
     }
     return true;
   }
@@ -155,7 +155,7 @@ export class ReplayList {
   }
 
   /** Writes a chunk's ceilings: further up than last time if that was too short a while ago, less far if long ago. */
-  #raise(chunk: number, now: number): void {
+  #raise(chunk: number, now: number): boolean {
     const from = chunk * CHUNK;
     const sources = Math.min(CHUNK, this.#size - from);
     const since = now - (this.#writtenAt[chunk] ?? Number.NEGATIVE_INFINITY);
@@ -163,19 +163,23 @@ export class ReplayList {
     const above = since < WRITE_INTERVAL * sources ? Math.min(2 * before + 1, this.#mostAbove) : before >> 1;
     this.#above[chunk] = above;
     this.#writtenAt[chunk] = now;
-    this.#store(from, above);
+    return this.#store(from, above);
   }
 
-  #store(from: number, above: number): void {
+  #store(from: number, above: number): boolean {
     const writer = new ByteWriter(CHUNK * ENTRY);
     const end = Math.min(from + CHUNK, this.#sources.length);
     for (let i = from; i < end; i++) {
       if (this.#sources[i] === FREE || this.#seqs[i] < 0) continue;
-      const ceiling = Math.min(this.#seqs[i] + above, SEQ_MAX);
-      this.#stored[i] = ceiling + 1;
-      writer.u16(this.#sources[i]).u32(this.#ivIndexes[i]).uint(ceiling, 3);
+      writer.u16(this.#sources[i]).u32(this.#ivIndexes[i]).uint(this.#ceiling(i, above), 3);
     }
-    this.#storage.set(PREFIX + from / CHUNK, writer.finish());
+    if (!this.#storage.set(PREFIX + from / CHUNK, writer.finish())) return false;
+    for (let i = from; i < end; i++) this.#stored[i] = this.#ceiling(i, above) + 1;
+    return true;
+  }
+
+  #ceiling(place: number, above: number): number {
+    return Math.min(this.#seqs[place] + above, SEQ_MAX);
   }
 
   #load(from: number, stored: Uint8Array): void {

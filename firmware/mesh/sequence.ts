@@ -1,6 +1,6 @@
-import type { KeyValueStore } from "../../hal/hal.js";
 import { ByteReader } from "../bytes/reader.js";
 import { ByteWriter } from "../bytes/writer.js";
+import type { MeshStorage } from "./mesh-storage.js";
 import { SEQ_MAX } from "./numbers.js";
 
 const KEY = "mesh.seq";
@@ -13,7 +13,7 @@ const KEY = "mesh.seq";
  * At most one block of the 16 million is lost by each restart.
  */
 export class SequenceCounter {
-  readonly #storage: KeyValueStore;
+  readonly #storage: MeshStorage;
   readonly #block: number;
   #ivIndex: number;
   #next: number;
@@ -23,7 +23,7 @@ export class SequenceCounter {
    * @param ivIndex the IV Index that PDUs are sent under now
    * @param block how many numbers one write reserves
    */
-  constructor(storage: KeyValueStore, ivIndex: number, block: number) {
+  constructor(storage: MeshStorage, ivIndex: number, block: number) {
     this.#storage = storage;
     this.#block = block;
     this.#ivIndex = ivIndex;
@@ -50,10 +50,15 @@ export class SequenceCounter {
     return SEQ_MAX + 1 - this.#next;
   }
 
-  /** The next number, or `undefined` when this IV Index has none left (§3.10.5: the network must move on). */
+  /**
+   * The next number; `undefined` when this IV Index has none left (§3.10.5: the network must move on), or when no
+   * block can be reserved because storage fails.
+   */
   take(): number | undefined {
     if (this.#next > SEQ_MAX) return undefined;
-    if (this.#next >= this.#reserved) this.#store(Math.min(this.#next + this.#block, SEQ_MAX + 1));
+    if (this.#next >= this.#reserved && !this.#store(Math.min(this.#next + this.#block, SEQ_MAX + 1))) {
+      return undefined;
+    }
     return this.#next++;
   }
 
@@ -74,8 +79,9 @@ export class SequenceCounter {
     if (this.#reserved !== this.#next) this.#store(this.#next);
   }
 
-  #store(reserved: number): void {
-    this.#storage.set(KEY, new ByteWriter(8).u32(this.#ivIndex).u32(reserved).finish());
-    this.#reserved = reserved;
+  #store(reserved: number): boolean {
+    const stored = this.#storage.set(KEY, new ByteWriter(8).u32(this.#ivIndex).u32(reserved).finish());
+    if (stored) this.#reserved = reserved;
+    return stored;
   }
 }

@@ -20,6 +20,7 @@ import {
   type MeshSendOptions,
   type MeshStackOptions,
 } from "./mesh-config.js";
+import { MeshStorage } from "./mesh-storage.js";
 import { ModelRegistry } from "./models.js";
 import { NetworkLayer } from "./network-layer.js";
 import { addModels, lifeOf, makeKeys, makeState } from "./node-setup.js";
@@ -28,7 +29,7 @@ import { NodeStore } from "./node-store.js";
 import { ACCESS_MAX, AdType, COMPANY_ID, ControlOpcode, VENDOR_MODEL_COAP } from "./numbers.js";
 import type { UpperPdu } from "./reassembly.js";
 import { sendingKeys } from "./sending-keys.js";
-import { DEFAULT_LIMITS, DEFAULT_TIMING } from "./timing.js";
+import { DEFAULT_LIMITS, timingOf } from "./timing.js";
 import { Transport } from "./transport.js";
 
 export type { AccessMessage, MeshConfig, MeshSendOptions, MeshStackOptions } from "./mesh-config.js";
@@ -75,8 +76,9 @@ export class MeshStack implements MeshNode {
 
   /** @throws RangeError for a configuration that no node can have; the message names the field */
   constructor(options: MeshStackOptions) {
-    const { config, crypto, storage, random } = options;
+    const { config, crypto, random } = options;
     checkConfig(config);
+    const storage = new MeshStorage(options.storage, this.counters);
     this.#options = options;
     const limits = { ...DEFAULT_LIMITS, ...config.limits };
 
@@ -112,15 +114,12 @@ export class MeshStack implements MeshNode {
       keys: this.keys,
       iv: this.iv,
     });
-    // One PDU occupies the bearer for all its transmissions; the controller adds up to 10 ms to each.
-    const { count, intervalMs } = this.state.networkTransmit;
-    const segmentInterval = count * (intervalMs + 5);
     this.#transport = new Transport({
       storage,
       random,
       network: this.#network,
       counters: this.counters,
-      timing: { ...DEFAULT_TIMING, segmentInterval, ...config.timing },
+      timing: timingOf(config.timing, this.state),
       limits,
       state: this.state,
       keys: this.keys,

@@ -1,3 +1,5 @@
+import type { NodeState } from "./node-state.js";
+
 /** Times of the transport layers in milliseconds, with what Mesh Profile 1.0.1 §3.5.3 asks for at least. */
 export interface MeshTiming {
   /** Between two segments of a message. Default: what the bearer needs to send one. */
@@ -36,6 +38,20 @@ export const DEFAULT_TIMING: MeshTiming = {
   acknowledgeAgain: 30,
   queueRetry: 20,
 };
+
+/** The defaults with what a configuration says otherwise, and an interval of segments that follows the bearer's. */
+export function timingOf(configured: Partial<MeshTiming> | undefined, state: NodeState): MeshTiming {
+  return {
+    ...DEFAULT_TIMING,
+    ...configured,
+    get segmentInterval() {
+      if (configured?.segmentInterval !== undefined) return configured.segmentInterval;
+      // One PDU occupies the bearer for all its transmissions; the controller adds up to 10 ms to each.
+      const { count, intervalMs } = state.networkTransmit;
+      return count * (intervalMs + 5);
+    },
+  };
+}
 
 /** How much a node remembers. Memory of the lists is taken once, at the start. */
 export interface MeshLimits {

@@ -1,8 +1,9 @@
-import type { KeyValueStore, MeshSendOutcome } from "../../hal/hal.js";
+import type { MeshSendOutcome } from "../../hal/hal.js";
 import type { Counters } from "../bytes/counters.js";
 import { Refusal } from "../bytes/refusal.js";
 import { isUnicast } from "./addresses.js";
 import type { AppKeyMaterial, KeyStore, NetworkCredentials } from "./keys.js";
+import type { MeshStorage } from "./mesh-storage.js";
 import type { NetworkPdu } from "./network.js";
 import type { NetworkLayer } from "./network-layer.js";
 import type { NodeState } from "./node-state.js";
@@ -26,7 +27,7 @@ import type { MeshLimits, MeshTiming } from "./timing.js";
 import { AKF, type DecryptedAccess, UpperTransport } from "./upper-transport.js";
 
 export interface TransportOptions {
-  readonly storage: KeyValueStore;
+  readonly storage: MeshStorage;
   readonly random: () => number;
   readonly network: NetworkLayer;
   readonly counters: Counters;
@@ -267,7 +268,7 @@ export class Transport {
 
   #accept(upper: UpperPdu, now: number): boolean {
     if (this.replay.accept(upper.src, upper.ivIndex, upper.seq, now)) return true;
-    this.#counters.add("drop.replay-list-full");
+    this.#counters.add("drop.not-remembered");
     return false;
   }
 

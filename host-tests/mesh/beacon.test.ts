@@ -13,7 +13,7 @@ import {
 import { IvIndex, type IvVerdict } from "../../firmware/mesh/iv-index.js";
 import { KeyStore } from "../../firmware/mesh/keys.js";
 import { hostCrypto } from "../../hal/host/crypto.js";
-import { MemoryStore } from "./medium.js";
+import { MemoryStore, meshStorage } from "./medium.js";
 import { NET_KEY } from "./vectors.js";
 
 function material() {
@@ -76,7 +76,7 @@ describe("mesh IV Index", () => {
     const changes: boolean[] = [];
     const busy = { now: false };
     const iv = new IvIndex({
-      storage: store,
+      storage: meshStorage(store),
       ivIndex,
       updating,
       testMode,

@@ -14,7 +14,7 @@ import { lowBits } from "../../firmware/mesh/segmentation.js";
 import { type MeshConfig, MeshStack } from "../../firmware/mesh/stack.js";
 import { DEFAULT_TIMING } from "../../firmware/mesh/timing.js";
 import { hostCrypto } from "../../hal/host/crypto.js";
-import { MemoryStore, seeded } from "./medium.js";
+import { MemoryStore, meshStorage, seeded } from "./medium.js";
 import { APP_KEY, DEVICE_KEY, NET_KEY } from "./vectors.js";
 
 /** One who has the NetKey and puts whatever it likes into lower transport PDUs. */
@@ -97,7 +97,7 @@ describe("mesh reassembly", () => {
           const reassembler = new Reassembler({
             timing: DEFAULT_TIMING,
             counters: new Counters(),
-            replay: new ReplayList(new MemoryStore(), 4, 4),
+            replay: new ReplayList(meshStorage(new MemoryStore()), 4, 4),
             sessions: 2,
             complete: (upper) => delivered.push(toHex(upper.payload)),
             acknowledge: (_credentials, _ttl, _src, _dst, _seqZero, block) => acknowledgments.push(block),

@@ -285,3 +285,41 @@ describe("mesh: heartbeats", () => {
     assert.ok(heard >= 15, `${heard}`);
   });
 });
+
+describe("mesh: storage that fails", () => {
+  it("stops numbers, messages and changes, but nothing else, and tells the Configuration Client", () => {
+    const { network, all } = setUp(3, { beacon: false, relay: true });
+    const [client, node, peer] = all;
+    assert.ok(reaches(network, node, client));
+    // A burst raises the ceiling of the replay list, so that some more messages of this source need no write.
+    for (let i = 0; i < 20; i++) {
+      client.stack.send(2, OPCODE_COAP_STATUS, Uint8Array.of(i));
+      network.run(100);
+    }
+    let broken = true;
+    const { set } = node.store;
+    node.store.set = (key, value) => {
+      if (broken) throw new Error("worn out");
+      set.call(node.store, key, value);
+    };
+    assert.equal(client.configure(2, ask.appKeyAdd(0, 5, NEW_APP_KEY)).status, Status.STORAGE_FAILURE);
+    assert.equal(client.configure(2, ask.netKeyAdd(5, NEW_NET_KEY)).status, Status.STORAGE_FAILURE);
+    assert.ok(node.stack.counters.get("storage-failure") > 0);
+    const before = node.stack.iv.current;
+    assert.equal(node.stack.iv.heard(before + 1, true, network.medium.now), "storage-failure");
+    assert.equal(node.stack.iv.current, before);
+    // A source that is new cannot be remembered, so nothing is taken from it.
+    assert.equal(reaches(network, peer, node), false);
+    assert.ok(node.stack.counters.get("drop.not-remembered") > 0);
+    const relayed = node.stack.counters.get("relayed");
+    client.stack.send(3, OPCODE_COAP_STATUS, hex("77"));
+    network.run(1000);
+    assert.equal(node.stack.counters.get("relayed"), relayed + 1);
+
+    broken = false;
+    assert.equal(client.configure(2, ask.appKeyAdd(0, 5, NEW_APP_KEY)).status, Status.SUCCESS);
+    assert.ok(reaches(network, peer, node));
+    node.reboot();
+    assert.equal(toHex(node.stack.keys.appKey(5)!.current.key), toHex(NEW_APP_KEY));
+  });
+});

@@ -1,3 +1,5 @@
+import { Counters } from "../../firmware/bytes/counters.js";
+import { MeshStorage } from "../../firmware/mesh/mesh-storage.js";
 import type { KeyValueStore } from "../../hal/hal.js";
 
 /** A key-value store in memory. `image()` is what a power cut would leave. */
@@ -30,6 +32,11 @@ export class MemoryStore implements KeyValueStore {
   image(): Map<string, Uint8Array> {
     return new Map(this.#values);
   }
+}
+
+/** A store as the parts of the mesh stack take it. */
+export function meshStorage(store: KeyValueStore): MeshStorage {
+  return new MeshStorage(store, new Counters());
 }
 
 /** xorshift32: the same numbers on every machine. */
