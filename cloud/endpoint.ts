@@ -8,6 +8,7 @@ import type { Change } from "../firmware/oscore/store.js";
 import type { Health, Reading } from "../firmware/reading/reading.js";
 import type { Crypto } from "../hal/hal.js";
 import { Allowances } from "./allowance.js";
+import { CommitQueue, exchangesOf, type Pending } from "./commit-queue.js";
 import type { DeviceContext } from "./context.js";
 import type { Device } from "./device.js";
 import { Downlinks } from "./downlink.js";
@@ -20,14 +21,7 @@ import { type EventRecord, eventJson, type ReadingRecord, readingJson, type Seve
 import { denialEvent, hostOf, malformedEvent, ObservedCounters } from "./refusals.js";
 import type { Registry } from "./registry.js";
 import { understand } from "./report.js";
-import type {
-  AcceptedRequest,
-  CommitResult,
-  HealthRecord,
-  ReplayRecord,
-  Store,
-  Takeover,
-} from "./store/store.js";
+import type { ReplayRecord, Store, Takeover } from "./store/store.js";
 
 /** What the server keeps of readings: what they say, the OSCORE message as received, or both (DESIGN §4.10). */
 export const STORAGE_MODES = ["plaintext", "sealed", "both"] as const;
@@ -50,23 +44,6 @@ export interface EndpointOptions {
   /** ms, of the clock of `handle` and `tick`, for what begins outside of them. Default: the time of the last of these. */
   readonly clock?: (() => number) | undefined;
   readonly makeId: () => string;
-}
-
-/** A request that was accepted in memory and waits for its commit. */
-interface Pending extends AcceptedRequest {
-  readonly device: Device;
-  readonly context: DeviceContext;
-  /** The context that this one replaces, should it come to nothing. */
-  readonly former: DeviceContext | undefined;
-  /** Protected; `undefined` when none is wanted. */
-  readonly answer: Content | undefined;
-  /** The exchange it came in. */
-  readonly exchange: Exchange;
-  /** Those that brought copies of it since. */
-  copies: Exchange[] | undefined;
-  /** What it says, stored or not. */
-  readonly live: readonly ReadingRecord[];
-  readonly gateway: number | undefined;
 }
 
 /** Requests that may wait for a commit; beyond, the answer is "later". */
@@ -102,16 +79,11 @@ export class CloudEndpoint {
   readonly #options: EndpointOptions;
   readonly #layer: MessageLayer;
   readonly #gatekeeper: Gatekeeper;
-  #pending: Pending[] = [];
-  /** The newest pending request of each context. */
-  readonly #newest = new Map<DeviceContext, Pending>();
-  readonly #health = new Map<Device, HealthRecord>();
+  readonly #queue: CommitQueue;
   /** Devices whose description changed by something else than a reading. */
   readonly #changed = new Set<Device>();
   /** Gateways by where their own reports come from: what comes from there came through them. */
   readonly #gateways = new Map<string, Device>();
-  #commitAt = Number.POSITIVE_INFINITY;
-  #committing = false;
   readonly #errors = new Allowances(ERRORS.burst, ERRORS.rate);
   /** Of the datagram in hand. */
   #source = "";
@@ -124,6 +96,13 @@ export class CloudEndpoint {
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.#gatekeeper = new Gatekeeper(options.registry, options.crypto);
+    const { store, events, metrics, stopwatch } = options;
+    this.#queue = new CommitQueue(store, events, metrics, stopwatch, {
+      stored: (pending) => this.#stored(pending),
+      taken: (pending) => this.#taken(pending),
+      committed: (happened) => this.#committed(happened),
+      failed: (pending, error) => this.#failed(pending, error),
+    });
     this.downlinks = new Downlinks({
       request: (endpoint, content, handler, now) => {
         const handle = this.#layer.request(endpoint, content, handler, now);
@@ -156,7 +135,7 @@ export class CloudEndpoint {
   forget(device: Device): void {
     this.#forgetSource(device);
     this.downlinks.forget(device);
-    this.#health.delete(device);
+    this.#queue.forget(device);
     this.#changed.delete(device);
   }
 
@@ -190,10 +169,7 @@ export class CloudEndpoint {
 
   /** When {@link tick} wants to be called; in the past or now when something waits for its commit. */
   get deadline(): number {
-    const commit = this.#committing
-      ? Number.POSITIVE_INFINITY
-      : Math.min(this.#commitAt, this.#options.events.deadline);
-    return Math.min(this.#layer.deadline, this.downlinks.deadline, commit);
+    return Math.min(this.#layer.deadline, this.downlinks.deadline, this.#queue.deadline);
   }
 
   /** Commits what waits, answers, sends what is due. */
@@ -201,29 +177,12 @@ export class CloudEndpoint {
     this.#now = now;
     if (this.#layer.deadline <= now) this.#layer.tick(now);
     if (this.downlinks.deadline <= now) this.downlinks.tick(now);
-    if (Math.min(this.#commitAt, this.#options.events.deadline) <= now) this.flush();
+    if (this.#queue.deadline <= now) this.flush();
   }
 
-  /** Commits what waits, now. Does nothing while a commit is under way: what came meanwhile is committed behind it. */
+  /** Commits what waits, now; what comes while a commit is under way is committed behind it. */
   flush(): void {
-    if (this.#committing) return;
-    const { store, events, stopwatch } = this.#options;
-    const pending = this.#pending;
-    const changed = events.take();
-    const health = [...this.#health.values()];
-    if (pending.length === 0 && changed.length === 0 && health.length === 0) return;
-    this.#pending = [];
-    this.#newest.clear();
-    this.#health.clear();
-    this.#commitAt = Number.POSITIVE_INFINITY;
-    this.#committing = true;
-    const started = stopwatch();
-    store.commit({ requests: pending, events: changed, health }, (result) => {
-      this.#committing = false;
-      this.#options.metrics.commitSeconds.observe((stopwatch() - started) / 1000);
-      this.#options.metrics.commitRequests.observe(pending.length);
-      this.#committed(pending, changed, result);
-    });
+    this.#queue.flush(() => this.#now);
   }
 
   // ── A request comes in ──────────────────────────────────────────────────────────────────────────────────────────
@@ -235,7 +194,7 @@ export class CloudEndpoint {
     else if (admission.kind === "challenged") {
       this.#options.metrics.requests.add("challenged");
       this.#layer.respond(exchange, admission.answer, now);
-    } else if (this.#pending.length < MAXIMUM_PENDING) this.#accept(exchange, admission);
+    } else if (this.#queue.length < MAXIMUM_PENDING) this.#accept(exchange, admission);
     else {
       this.#options.metrics.requests.add("overload");
       this.#layer.respond(exchange, plainError(Code.SERVICE_UNAVAILABLE, TRY_AGAIN), now);
@@ -244,7 +203,7 @@ export class CloudEndpoint {
 
   #again(exchange: Exchange, context: DeviceContext, now: number): void {
     this.#options.metrics.requests.add("duplicate");
-    const pending = this.#newest.get(context);
+    const pending = this.#queue.newest(context);
     if (pending !== undefined) {
       pending.copies ??= [];
       pending.copies.push(exchange);
@@ -290,9 +249,7 @@ export class CloudEndpoint {
       gateway: gateway?.record.id,
     };
     if (report?.kind === "health") this.#takeHealth(device, report.health, exchange.endpoint, received);
-    this.#pending.push(pending);
-    this.#newest.set(context, pending);
-    this.#commitAt = Math.min(this.#commitAt, this.#now);
+    this.#queue.add(pending, this.#now);
   }
 
   /** The context that a request counts under: the one it came with, or the one that it puts into its place. */
@@ -345,7 +302,12 @@ export class CloudEndpoint {
     }
     const merged = mergeHealth(device.health, report, received);
     device.health = merged.state;
-    this.#health.set(device, { node: record.id, time: received, source, body: healthText(merged.state) });
+    this.#queue.setHealth(device, {
+      node: record.id,
+      time: received,
+      source,
+      body: healthText(merged.state),
+    });
     this.#changed.add(device);
     for (const happening of healthEvents(
       merged,
@@ -397,22 +359,12 @@ export class CloudEndpoint {
 
   // ── Behind the commit ───────────────────────────────────────────────────────────────────────────────────────────
 
-  #committed(pending: readonly Pending[], events: readonly EventRecord[], result: CommitResult): void {
-    const { metrics, live } = this.#options;
-    if (result instanceof Error) {
-      this.#failed(pending, events, result);
-      return;
-    }
-    metrics.commits.add("done");
+  #committed(events: readonly EventRecord[]): void {
+    const { live, registry } = this.#options;
     this.#trouble = undefined;
-    for (let i = 0; i < pending.length; i++) {
-      if (result[i] === "stored") this.#stored(pending[i]);
-      else this.#taken(pending[i]);
-    }
     for (const event of events) live.emit("event", eventJson(event));
-    for (const device of this.#changed) live.emit("node", this.#options.registry.info(device));
+    for (const device of this.#changed) live.emit("node", registry.info(device));
     this.#changed.clear();
-    if (this.#pending.length > 0) this.#commitAt = Math.min(this.#commitAt, this.#now);
   }
 
   #stored({ device, received, answer, exchange, copies, live: readings, gateway }: Pending): void {
@@ -436,32 +388,25 @@ export class CloudEndpoint {
     this.downlinks.heard(device, this.#now);
   }
 
-  /** Another server on the same store has accepted this Partial IV. */
   #taken(pending: Pending): void {
     const denied = replayed(pending.device, pending.partialIv, "replay");
     for (const exchange of exchangesOf(pending)) this.#deny(exchange, denied, this.#now);
   }
 
-  /** Nothing of it is on the disk, so nothing of it has happened: whoever waits is told to come again. */
-  #failed(pending: readonly Pending[], events: readonly EventRecord[], error: Error): void {
-    const { metrics, store } = this.#options;
-    metrics.commits.add("failed");
+  /** Whoever waits is told to come again. */
+  #failed(pending: readonly Pending[], error: Error): void {
+    const { registry, store } = this.#options;
     this.#trouble = `the store does not take anything: ${error.message}`;
     for (const one of pending) {
       const { device, context, former } = one;
-      if (former !== undefined) this.#options.registry.replace(device, former);
+      if (former !== undefined) registry.replace(device, former);
       else context.restore(store.replay(context) ?? LOST);
       for (const exchange of exchangesOf(one)) {
         this.#layer.respond(exchange, plainError(Code.SERVICE_UNAVAILABLE, TRY_AGAIN), this.#now);
       }
     }
-    this.#options.events.giveBack(events, this.#now);
     this.#happened({ kind: "system", severity: "critical", reason: "store-failed", detail: this.#trouble });
   }
-}
-
-function exchangesOf({ exchange, copies }: Pending): Exchange[] {
-  return copies === undefined ? [exchange] : [exchange, ...copies];
 }
 
 /** RFC 7967: bit 1 (value 2) says that a success needs no answer. */
