@@ -185,12 +185,14 @@ export class UplinkQueue {
   }
 }
 
-/** Whether the sender of `before` has given it up and sent `after` in its place. */
+/**
+ * Whether the sender of `before` has given it up and sent `after` in its place. No step at all is a late copy, under
+ * other names because the hop has forgotten the first ones: their answer would not find its way any more.
+ */
 function isAskedAnew(before: Arrival, after: Arrival): boolean {
   const step = (after.messageId - before.messageId) & 0xffff;
   return (
     after.since - before.since >= LEAST_PATIENCE &&
-    step > 0 &&
     step <= LARGEST_STEP &&
     isConfirmableRequest(after.datagram) &&
     isConfirmableRequest(before.datagram)

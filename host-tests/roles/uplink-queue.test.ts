@@ -175,6 +175,17 @@ describe("uplink queue", () => {
       assert.deepEqual(drain(100_000), [1000, 40_000]);
     });
 
+    it("has a late copy stand for the first one, whose names the hop has forgotten", () => {
+      const { queue, drain } = make();
+      for (const [alias, since] of [
+        [7, 0],
+        [9, 300_000],
+      ]) {
+        queue.push({ datagram: datagram(alias, CON_POST), source: 1, messageId: 1000, since }, since);
+      }
+      assert.deepEqual(drain(300_000), [9]);
+    });
+
     it("may count its message IDs over 65,535", () => {
       const { push, drain } = make();
       push(65_535, 0, CON_POST);
