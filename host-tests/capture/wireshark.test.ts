@@ -3,9 +3,11 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Counters } from "../../firmware/bytes/counters.js";
 import { hex, toHex } from "../../firmware/bytes/hex.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";
 import { IvIndex } from "../../firmware/mesh/iv-index.js";
+import { MeshStorage } from "../../firmware/mesh/mesh-storage.js";
 import { OPCODE_COAP_STATUS } from "../../firmware/mesh/numbers.js";
 import { decodeReport } from "../../firmware/reading/codec.js";
 import { NodeRole } from "../../firmware/roles/node.js";
@@ -221,7 +223,7 @@ describe("keys for Wireshark", function () {
   /** What a node stores when its network moves to IV Index 1. */
   const update = (storage: MemoryStore | ReturnType<typeof openFileStore>) => {
     const iv = new IvIndex({
-      storage,
+      storage: new MeshStorage(storage, new Counters()),
       ivIndex: 0,
       updating: false,
       testMode: true,

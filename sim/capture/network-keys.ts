@@ -1,4 +1,6 @@
+import { Counters } from "../../firmware/bytes/counters.js";
 import { IvIndex } from "../../firmware/mesh/iv-index.js";
+import { MeshStorage } from "../../firmware/mesh/mesh-storage.js";
 import type { KeyValueStore } from "../../hal/hal.js";
 import type { KeyRing } from "../network.js";
 import type { ProfileKeys } from "./wireshark-profile.js";
@@ -36,7 +38,7 @@ export function networkKeys(
 
 function storedIvIndex(storage: KeyValueStore): number {
   return new IvIndex({
-    storage,
+    storage: new MeshStorage(storage, new Counters()),
     ivIndex: FIRST_IV_INDEX,
     updating: false,
     testMode: false,
