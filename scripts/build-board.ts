@@ -46,7 +46,7 @@ function show({ figures, elf, hex, uf2 }: BuiltImage): void {
     `RAM    ${kilobytes(ram + cHeap)}  ${share(ram + cHeap, ramRegion)}, of which`,
     `         ${kilobytes(ram)}  static`,
     `         ${kilobytes(cHeap)}  C heap; of it ${kilobytes(jsHeap).trim()} for the JavaScript machine`,
-    "byte code by folder",
+    ...(codeBy.size > 0 ? ["JavaScript by folder, before it is compiled"] : []),
     ...[...codeBy].map(([folder, bytes]) => `         ${kilobytes(bytes)}  ${folder}`),
     `hex    ${relative(process.cwd(), hex)}`,
     `UF2    ${uf2 === undefined ? "not made: UF2CONV names no converter" : relative(process.cwd(), uf2)}`,

@@ -22,7 +22,7 @@ interface Appointment {
   due: boolean;
 }
 
-/** Milliseconds since the chip started, in steps of 1000/1024, from FreeRTOS's tick. There is one per chip. */
+/** Whole milliseconds since the chip started, from FreeRTOS's tick. There is one per chip. */
 export class BoardClock implements Clock {
   /** In the order of their times; few at a time, since each core has one deadline. */
   #first: Appointment | undefined;

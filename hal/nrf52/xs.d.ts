@@ -10,6 +10,16 @@ declare function native<Result = void>(
 /** A base class whose instances are host objects; `name` is the C destructor. */
 declare function Native(name: string): new () => object;
 
+interface ArrayBufferConstructor {
+  /** UTF-8. */
+  fromString(text: string): ArrayBuffer;
+}
+
+interface StringConstructor {
+  /** UTF-8. */
+  fromArrayBuffer(buffer: ArrayBuffer): string;
+}
+
 declare module "embedded:io/i2c" {
   export interface I2COptions {
     readonly data: number;
@@ -25,19 +35,19 @@ declare module "embedded:io/i2c" {
   }
 }
 
-declare module "board/sensor" {
-  export interface SensorOptions {
-    readonly sensor: { readonly io: unknown; readonly data: number; readonly clock: number };
-    readonly onError?: (message: string) => void;
+declare module "embedded:sensor/Humidity-Temperature/SHTC3" {
+  import type { HumidityTemperatureSample } from "../hal.js";
+  export default class SHTC3 {
+    constructor(options: { sensor: { io: unknown; data: number; clock: number } });
+    sample(): HumidityTemperatureSample | undefined;
   }
-  /** The driver that the image's manifest chose: ECMA-419, class Humidity-Temperature. */
-  export default class Sensor {
-    constructor(options: SensorOptions);
-    sample(): {
-      thermometer?: { temperature?: number };
-      hygrometer?: { humidity?: number };
-    };
-    close(): void;
+}
+
+declare module "embedded:sensor/Humidity-Temperature/SI7020" {
+  import type { HumidityTemperatureSample } from "../hal.js";
+  export default class SI7020 {
+    constructor(options: { sensor: { io: unknown; data: number; clock: number } });
+    sample(): HumidityTemperatureSample | undefined;
   }
 }
 

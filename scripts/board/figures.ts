@@ -1,7 +1,6 @@
 /** What an image takes, and what takes it. */
 
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import type { Elf } from "./elf.js";
 
 /** DESIGN §6. */
@@ -21,7 +20,7 @@ export interface ImageFigures {
   /** What the JavaScript machine takes of it at its start (`creation.static`). */
   readonly jsHeap: number;
   readonly flashBy: ReadonlyMap<string, number>;
-  /** Byte code by folder. */
+  /** Bytes of JavaScript by folder, of images that are bundled. */
   readonly codeBy: ReadonlyMap<string, number>;
 }
 
@@ -60,24 +59,11 @@ export function flashByPart(map: string): Map<string, number> {
   return new Map([...parts].sort((a, b) => b[1] - a[1]));
 }
 
-/** Byte code by the folder of the module, before preloading. */
-export function codeByFolder(modulesFolder: string, keys: Iterable<string>): Map<string, number> {
-  const folders = new Map<string, number>();
-  for (const key of keys) {
-    const path = join(modulesFolder, `${key.includes(":") ? `~.${key.replace(":", "/")}` : key}.xsb`);
-    if (!existsSync(path)) continue;
-    const parts = key.split("/");
-    const folder = parts.length > 2 ? parts.slice(0, 2).join("/") : "Moddable's modules";
-    folders.set(folder, (folders.get(folder) ?? 0) + statSync(path).size);
-  }
-  return new Map([...folders].sort((a, b) => b[1] - a[1]));
-}
-
 export function figuresOf(
   elf: Elf,
   mapFile: string,
   makefile: string,
-  modules: Map<string, number>,
+  codeBy: ReadonlyMap<string, number>,
 ): ImageFigures {
   let flashEnd: number = FLASH_REGION.from;
   let data = 0;
@@ -103,6 +89,6 @@ export function figuresOf(
     cHeap,
     jsHeap: Number(creation.at(-3) ?? 0),
     flashBy: flashByPart(readFileSync(mapFile, "utf8")),
-    codeBy: modules,
+    codeBy,
   };
 }

@@ -158,7 +158,7 @@ void board_line_read(xsMachine *the)
 
 /* ---- measuring ---- */
 
-/* (which) -> bytes: 0 slots in use, 1 chunks in use, garbage included, 2 free in the C heap */
+/* (which) -> bytes: 0 slots in use, 1 chunks in use, garbage included, 2 free in the C heap; 3 collects garbage first */
 void board_memory(xsMachine *the)
 {
 	txMachine *machine = the;
@@ -167,6 +167,7 @@ void board_memory(xsMachine *the)
 	case 0: xsmcSetNumber(xsResult, (double)machine->currentHeapCount * sizeof(txSlot)); break;
 	case 1: xsmcSetNumber(xsResult, machine->currentChunksSize); break;
 	case 2: xsmcSetNumber(xsResult, nrf52_memory_remaining()); break;
+	case 3: xsCollectGarbage(); break;
 	default: xsRangeError("no such figure");
 	}
 }

@@ -1,0 +1,147 @@
+/** An emulated board: the emulator as a child process, and what it says, taken apart. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+
+export interface EmulatorOptions {
+  /** Its chip id, address and random numbers. */
+  readonly seed: number;
+  /** UDP port of the air's hub on this machine; without it the board is alone. */
+  readonly air?: number;
+  /** A file that keeps the data pages between runs. */
+  readonly flash?: string;
+  /** TCP ports that UARTE 0 and 1 listen on; one without is printed, line by line. */
+  readonly uart?: readonly [number | undefined, number | undefined];
+  /** `T,RH`, `@file.csv` or `none`. */
+  readonly sensor?: string;
+  /** Seconds of virtual time after which it ends. */
+  readonly seconds?: number;
+  /** Does not wait for wall time: only for a board without live peers. */
+  readonly fast?: boolean;
+  /** The flash operation in whose middle the power goes. */
+  readonly cut?: number;
+}
+
+/** Exit statuses of the emulator. */
+export const Exit = { ended: 0, fault: 3, resets: 4, powerCut: 5 } as const;
+
+/** The emulator's last lines. */
+export interface EmulatorCounts {
+  readonly virtualSeconds: number;
+  readonly wallSeconds: number;
+  /** Share of the time that the CPU ran, 0 to 1. */
+  readonly busy: number;
+  readonly framesSent: number;
+  readonly framesReceived: number;
+  readonly framesMissed: number;
+  readonly i2cTransfers: number;
+  readonly flashErases: number;
+  readonly flashWords: number;
+  readonly resets: number;
+  readonly refused: number;
+}
+
+/** What no image may do, with the line that says so. */
+export interface Complaint {
+  readonly kind: "refused" | "abort" | "reset" | "fault" | "watchdog";
+  readonly line: string;
+}
+
+export class EmulatedBoard {
+  /** Lines of the UARTEs that are not on TCP. */
+  onLine: ((uart: number, line: string, ms: number) => void) | undefined;
+  onComplaint: ((complaint: Complaint) => void) | undefined;
+  readonly complaints: Complaint[] = [];
+  readonly lines: string[] = [];
+  counts: EmulatorCounts | undefined;
+  /** The emulator's exit status, -1 when it was killed. */
+  readonly ended: Promise<number>;
+  readonly #child: ChildProcess;
+  #virtualSeconds = 0;
+  #wallSeconds = 0;
+  #busy = 0;
+
+  constructor(emulator: string, elf: string, options: EmulatorOptions) {
+    const child = spawn(emulator, [...argumentsOf(options), elf], { stdio: ["ignore", "ignore", "pipe"] });
+    this.#child = child;
+    // Everything it says goes to stderr.
+    createInterface({ input: child.stderr! }).on("line", (line) => this.#take(line));
+    this.ended = new Promise((resolve, reject) => {
+      child.on("error", reject);
+      child.on("close", (code) => resolve(code ?? -1));
+    });
+  }
+
+  /** The power goes at this moment. */
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+
+  #take(line: string): void {
+    const said = /^\[ *([\d.]+) ms\] (.*)$/.exec(line);
+    if (said === null) {
+      this.#takeCounts(line);
+      return;
+    }
+    const [, ms, text] = said;
+    const uart = /^uart(\d)> (.*)$/.exec(text!);
+    if (uart !== null) {
+      this.lines.push(uart[2]!);
+      this.onLine?.(Number(uart[1]), uart[2]!, Number(ms));
+      return;
+    }
+    const kind = kindOf(text!);
+    if (kind === undefined) return;
+    const complaint = { kind, line };
+    this.complaints.push(complaint);
+    this.onComplaint?.(complaint);
+  }
+
+  #takeCounts(line: string): void {
+    const ran = /^ran ([\d.]+) s virtual, ([\d.]+) s wall, .* cpu busy ([\d.]+)%/.exec(line);
+    if (ran !== null) {
+      this.#virtualSeconds = Number(ran[1]);
+      this.#wallSeconds = Number(ran[2]);
+      this.#busy = Number(ran[3]) / 100;
+    }
+    if (!line.startsWith("air tx")) return;
+    const number = (pattern: RegExp) => Number(pattern.exec(line)?.[1] ?? Number.NaN);
+    this.counts = {
+      virtualSeconds: this.#virtualSeconds,
+      wallSeconds: this.#wallSeconds,
+      busy: this.#busy,
+      framesSent: number(/^air tx (\d+)/),
+      framesReceived: number(/^air tx \d+ rx (\d+)/),
+      framesMissed: number(/missed (\d+)/),
+      i2cTransfers: number(/i2c transfers (\d+)/),
+      flashErases: number(/flash erases (\d+)/),
+      flashWords: number(/words (\d+)/),
+      resets: number(/resets (\d+)/),
+      refused: number(/refused (\d+)/),
+    };
+  }
+}
+
+function kindOf(text: string): Complaint["kind"] | undefined {
+  if (text.startsWith("REFUSED")) return "refused";
+  if (text.startsWith("XS ABORT")) return "abort";
+  if (text.startsWith("reset requested")) return "reset";
+  if (text.startsWith("FAULT")) return "fault";
+  if (text.startsWith("WATCHDOG")) return "watchdog";
+  return undefined;
+}
+
+function argumentsOf(options: EmulatorOptions): string[] {
+  const { seed, air, flash, uart, sensor, seconds, fast, cut } = options;
+  const list = ["--seed", String(seed), "-v"];
+  if (air !== undefined) list.push("--air", String(air));
+  if (flash !== undefined) list.push("--flash", flash);
+  uart?.forEach((port, index) => {
+    if (port !== undefined) list.push("--uart", `${index}=tcp:${port}`);
+  });
+  if (sensor !== undefined) list.push("--sht3x", sensor);
+  if (seconds !== undefined) list.push("--for", String(seconds));
+  if (fast) list.push("--fast");
+  if (cut !== undefined) list.push("--cut", String(cut));
+  return list;
+}
