@@ -1,3 +1,4 @@
+import type { KeyValueStore } from "../../hal/hal.js";
 import { ByteReader } from "../bytes/reader.js";
 import { ByteWriter } from "../bytes/writer.js";
 import type { MeshStorage } from "./mesh-storage.js";
@@ -27,7 +28,8 @@ export type IvVerdict =
   | "storage-failure";
 
 export interface IvIndexOptions {
-  readonly storage: MeshStorage;
+  /** A plain store will do too; its failures are exceptions then. */
+  readonly storage: MeshStorage | KeyValueStore;
   readonly ivIndex: number;
   readonly updating: boolean;
   /** Lifts the limits of 96 and 192 hours (§3.10.5.1 IV Update test mode). */
@@ -195,6 +197,6 @@ export class IvIndex {
       .u32(ivIndex)
       .u8(updating ? 1 : 0)
       .u16(hours);
-    return this.#options.storage.set(KEY, writer.finish());
+    return this.#options.storage.set(KEY, writer.finish()) !== false;
   }
 }

@@ -143,7 +143,8 @@ class Commissioner implements Station {
   }
 
   receive(adStructure: Uint8Array, rssi: number, now: number): void {
-    if (adStructure[1] === 0x2a || adStructure[2] === 0x01) this.stack.receive(adStructure, rssi, now);
+    const networkBeacon = adStructure[1] === 0x2b && adStructure[2] === 0x01;
+    if (adStructure[1] === 0x2a || networkBeacon) this.stack.receive(adStructure, rssi, now);
     else this.#provisioner.receive(adStructure, rssi, now);
   }
 
