@@ -30,7 +30,7 @@ const system = await startSystem({
   nodes: 5,
   relays: 3,
   gateways: 1,
-  interval: 1,
+  interval: 2,
   loss: 0.1,
   seed: 1,
   tamper: true,
