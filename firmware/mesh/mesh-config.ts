@@ -118,6 +118,9 @@ export function checkConfig(config: MeshConfig): void {
   check("elements", elements, elements > 0 && isUnicast(unicastAddress + elements - 1));
   check("defaultTtl", defaultTtl, isTtl(defaultTtl));
   check("netKeys", netKeys.length, netKeys.length > 0);
+  // While an update is in progress the index before the current one is sent under, so there must be one.
+  const lowest = config.ivUpdate === true ? 1 : 0;
+  check("ivIndex", config.ivIndex, config.ivIndex >= lowest && config.ivIndex <= 0xffffffff);
   for (const { key } of netKeys) check("netKeys: length of key", key.length, key.length === 16);
   for (const { key, netKeyIndex } of appKeys) {
     check("appKeys: length of key", key.length, key.length === 16);

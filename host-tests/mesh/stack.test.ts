@@ -150,6 +150,10 @@ describe("mesh stack", () => {
       [{ unicastAddress: 0x7fff, elements: 2 }, /elements/],
       [{ defaultTtl: 1 }, /defaultTtl/],
       [{ netKeys: [] }, /netKeys/],
+      [{ ivIndex: -1 }, /ivIndex/],
+      [{ ivIndex: 0, ivUpdate: true }, /ivIndex/],
+      [{ deviceKey: new Uint8Array(8) }, /deviceKey/],
+      [{ networkTransmit: { count: 9, intervalMs: 20 } }, /transmissions/],
     ] as const) {
       assert.throws(() => bench(config), field);
     }
