@@ -11,7 +11,7 @@ import { type GatewayOptions, GatewayRole } from "../../firmware/roles/gateway.j
 import { DEFAULT_SETTINGS, type Settings } from "../../firmware/roles/identity.js";
 import { NodeRole } from "../../firmware/roles/node.js";
 import { provision } from "../../firmware/roles/provisioning.js";
-import type { AdvertisingBearer, Crypto, Hal, KeyValueStore, ResetReason } from "../../hal/hal.js";
+import type { AdvertisingBearer, Crypto, Hal, KeyValueStore, ModemPort, ResetReason } from "../../hal/hal.js";
 import { HostBoard } from "../../hal/host/board.js";
 import { MemoryStore } from "../../hal/host/storage.js";
 import { VirtualClock } from "../../sim/clock.js";
@@ -59,7 +59,7 @@ export interface FieldGateway {
   readonly role: GatewayRole;
   readonly bearer: AdvertisingBearer;
   readonly modem: SaraR4Simulator;
-  readonly network: ModemNetwork;
+  readonly port: ModemPort;
 }
 
 /** 2026-01-01T00:00:00Z, as virtual time 0. */
@@ -233,7 +233,7 @@ export class Field {
       ...options,
       modem: { apn: "iot.example", server: SERVER, ...options?.modem },
     });
-    this.gateways.set(name, { device, role, bearer: hal.bearer, modem, network });
+    this.gateways.set(name, { device, role, bearer: hal.bearer, modem, port });
     role.start();
   }
 
