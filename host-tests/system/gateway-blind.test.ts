@@ -9,28 +9,10 @@ import { unprotectRequest } from "../../firmware/oscore/unprotect.js";
 import type { OscoreIdentity } from "../../firmware/roles/identity.js";
 import type { Aead, KeyValueStore } from "../../hal/hal.js";
 import { Field } from "../../scripts/soak/field.js";
-import type { ModemNetwork } from "../../sim/modem/modem-network.js";
 import { bytesIn, reachable } from "./object-graph.js";
 
 const NO_BYTES = new Uint8Array(0);
 const ALGORITHM = AEAD_ALGORITHMS.get(AES_CCM_16_64_128)!;
-
-/** A network that keeps a copy of every datagram that leaves the modem. */
-function recorder(network: ModemNetwork, record: (datagram: Uint8Array) => void): ModemNetwork {
-  const tapped: ModemNetwork = {
-    onDatagram: undefined,
-    open: (socket, localPort) => network.open(socket, localPort),
-    send: (socket, address, port, datagram) => {
-      record(datagram.slice());
-      network.send(socket, address, port, datagram);
-    },
-    close: (socket) => network.close(socket),
-    resolve: (name, done) => network.resolve(name, done),
-  };
-  network.onDatagram = (socket, address, port, datagram) =>
-    tapped.onDatagram?.(socket, address, port, datagram);
-  return tapped;
-}
 
 /** A field at work, some of it waiting in the gateway's queue and its place, and all that its modem ever sent. */
 async function fieldAtWork() {
@@ -39,8 +21,8 @@ async function fieldAtWork() {
     nodes: 3,
     settings: { interval: 60 },
     gateway: { healthInterval: 60_000 },
-    wrapNetwork: (_name, network) => recorder(network, (datagram) => datagrams.push(datagram)),
   }).start();
+  field.gateway.onUplink = (datagram) => datagrams.push(datagram);
   field.run(600);
   field.setCoverage(false);
   field.run(400);

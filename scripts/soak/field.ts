@@ -60,6 +60,8 @@ export interface FieldGateway {
   readonly bearer: AdvertisingBearer;
   readonly modem: SaraR4Simulator;
   readonly port: ModemPort;
+  /** Told of every datagram that the modem sends. */
+  onUplink: ((datagram: Uint8Array) => void) | undefined;
 }
 
 /** 2026-01-01T00:00:00Z, as virtual time 0. */
@@ -221,7 +223,9 @@ export class Field {
     const { name } = device;
     const { modem: settings, gateway: options, wrapNetwork } = this.#options;
     const host = this.internet.host();
-    const network = wrapNetwork?.(name, host) ?? host;
+    const network = tapped(wrapNetwork?.(name, host) ?? host, (datagram) =>
+      this.gateways.get(name)?.onUplink?.(datagram),
+    );
     const { modem, port } = simulatedModem({
       clock: this.clock,
       network,
@@ -233,7 +237,7 @@ export class Field {
       ...options,
       modem: { apn: "iot.example", server: SERVER, ...options?.modem },
     });
-    this.gateways.set(name, { device, role, bearer: hal.bearer, modem, port });
+    this.gateways.set(name, { device, role, bearer: hal.bearer, modem, port, onUplink: undefined });
     role.start();
   }
 
@@ -280,4 +284,20 @@ export class Field {
     );
     return this.ledger.balance();
   }
+}
+
+/** A network that shows a copy of every datagram on its way out. */
+function tapped(network: ModemNetwork, onSend: (datagram: Uint8Array) => void): ModemNetwork {
+  const tap: ModemNetwork = {
+    onDatagram: undefined,
+    open: (socket, localPort) => network.open(socket, localPort),
+    send: (socket, address, port, datagram) => {
+      onSend(datagram.slice());
+      network.send(socket, address, port, datagram);
+    },
+    close: (socket) => network.close(socket),
+    resolve: (name, done) => network.resolve(name, done),
+  };
+  network.onDatagram = (socket, address, port, datagram) => tap.onDatagram?.(socket, address, port, datagram);
+  return tap;
 }
