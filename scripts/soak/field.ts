@@ -15,6 +15,7 @@ import type { AdvertisingBearer, Crypto, Hal, KeyValueStore, ModemPort, ResetRea
 import { HostBoard } from "../../hal/host/board.js";
 import { MemoryStore } from "../../hal/host/storage.js";
 import { VirtualClock } from "../../sim/clock.js";
+import type { FirmwareVariant } from "../../sim/modem/firmware.js";
 import type { ModemNetwork } from "../../sim/modem/modem-network.js";
 import type { SaraR4Simulator } from "../../sim/modem/sara-r4-simulator.js";
 import type { SimulatorSettings } from "../../sim/modem/settings.js";
@@ -38,6 +39,7 @@ export interface FieldOptions {
   /** Probability that a mesh frame is missed. */
   readonly meshLoss?: number;
   readonly modem?: Partial<SimulatorSettings>;
+  readonly firmware?: FirmwareVariant;
   readonly gateway?: Partial<Omit<GatewayOptions, "modem">> & {
     readonly modem?: Partial<GatewayOptions["modem"]>;
   };
@@ -221,7 +223,7 @@ export class Field {
 
   #switchOnGateway(device: Device, hal: Hal): void {
     const { name } = device;
-    const { modem: settings, gateway: options, wrapNetwork } = this.#options;
+    const { modem: settings, gateway: options, wrapNetwork, firmware } = this.#options;
     const host = this.internet.host();
     const network = tapped(wrapNetwork?.(name, host) ?? host, (datagram) =>
       this.gateways.get(name)?.onUplink?.(datagram),
@@ -230,6 +232,7 @@ export class Field {
       clock: this.clock,
       network,
       settings: { strictPause: true, noFlowControl: true, ...settings },
+      ...(firmware !== undefined && { firmware }),
       random: this.#random.fork(`modem ${name} ${this.clock.now()}`),
     });
     const role = new GatewayRole({ ...hal, modem: port, queueStore: hal.storage }, device.identity, {
