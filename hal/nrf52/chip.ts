@@ -115,12 +115,16 @@ export class InputLine implements DigitalIn {
   }
 }
 
-/** What an image costs, for measurements: bytes of the JavaScript heap and of the C heap. */
-export function memoryInUse(): {
+/**
+ * What an image costs, for measurements: bytes of the JavaScript heap and of the C heap.
+ * @param collect whether to collect garbage first, so that only what is needed is counted
+ */
+export function memoryInUse(collect = false): {
   readonly slots: number;
   readonly chunks: number;
   readonly freeHeap: number;
 } {
+  if (collect) memory(3);
   return { slots: memory(0), chunks: memory(1), freeHeap: memory(2) };
 }
 

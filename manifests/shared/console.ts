@@ -23,6 +23,11 @@ export class Console {
     this.#serial.onReadable = () => this.#read();
   }
 
+  /** Whether any line that we write fits. */
+  get hasRoom(): boolean {
+    return this.#serial.writable >= 256;
+  }
+
   log(line: string): void {
     const bytes = new Uint8Array(ArrayBuffer.fromString(`${line}\r\n`));
     if (bytes.length > this.#serial.writable) this.dropped++;

@@ -1,6 +1,6 @@
 /*
- * The primitives of hal.crypto on Nordic's Oberon library (nRF5 SDK, external/nrf_oberon): constant time, software
- * only, so the same code runs on the chip and in an emulator that has no CryptoCell.
+ * The primitives of hal.crypto: AES-128 on the chip's own peripheral (boardAes.h), all else on Nordic's Oberon library
+ * (nRF5 SDK, external/nrf_oberon), which is constant time and needs no CryptoCell.
  *
  * Keys live in C memory, outside the JavaScript heap: the collector neither copies them about nor leaves them behind.
  */
@@ -8,13 +8,10 @@
 #include "xsmc.h"
 #include "xsHost.h"
 
+#include "boardAes.h"
 #include "boardSoftDevice.h"
 
-#include "nrf_soc.h"
-
 #include "include/ocrypto_aes_ccm.h"
-#include "include/ocrypto_aes_cmac.h"
-#include "include/ocrypto_aes_ctr.h"
 #include "include/ocrypto_ecdh_p256.h"
 #include "include/ocrypto_hmac_sha256.h"
 
@@ -52,7 +49,10 @@ static void forget(void *p, size_t n)
 typedef struct {
 	uint8_t keyLength;
 	uint8_t tagLength;
-	uint8_t key[32];
+	union {
+		BoardAes aes;		/* 16 bytes of key */
+		uint8_t longKey[32];
+	};
 } Ccm;
 
 void board_ccm_destructor(void *data)
@@ -74,12 +74,13 @@ void board_ccm(xsMachine *the)
 		xsRangeError("key of 16 or 32 bytes needed");
 	if ((tagLength != 4) && (tagLength != 8) && (tagLength != 16))
 		xsRangeError("tag of 4, 8 or 16 bytes needed");
+	boardSoftDeviceEnable(the);
 	ccm = c_malloc(sizeof(Ccm));
 	if (!ccm)
 		xsUnknownError("no memory");
 	ccm->keyLength = key.length;
 	ccm->tagLength = tagLength;
-	c_memcpy(ccm->key, key.bytes, key.length);
+	c_memcpy(key.length == 16 ? ccm->aes.key : ccm->longKey, key.bytes, key.length);
 	xsmcSetHostData(xsThis, ccm);
 }
 
@@ -98,10 +99,14 @@ void board_ccm_seal(xsMachine *the)
 	Ccm *ccm = xsmcGetHostData(xsThis);
 	Bytes nonce = readable(the, &xsArg(0)), aad = readable(the, &xsArg(1)), text = readable(the, &xsArg(2));
 	Bytes out = writable(the, &xsArg(3), text.length + ccm->tagLength);
+	BoardCcm parameters = { nonce.bytes, nonce.length, ccm->tagLength, aad.bytes, aad.length };
 
 	checkNonce(the, nonce.length, text.length);
-	ocrypto_aes_ccm_encrypt(out.bytes, out.bytes + text.length, ccm->tagLength, text.bytes, text.length,
-		ccm->key, ccm->keyLength, nonce.bytes, nonce.length, aad.bytes, aad.length);
+	if (ccm->keyLength == 16)
+		boardAesCcmSeal(&ccm->aes, &parameters, text.bytes, text.length, out.bytes, out.bytes + text.length);
+	else
+		ocrypto_aes_ccm_encrypt(out.bytes, out.bytes + text.length, ccm->tagLength, text.bytes, text.length,
+			ccm->longKey, ccm->keyLength, nonce.bytes, nonce.length, aad.bytes, aad.length);
 }
 
 /* (nonce, aad, sealed, out) -> whether the tag fits */
@@ -109,9 +114,11 @@ void board_ccm_open(xsMachine *the)
 {
 	Ccm *ccm = xsmcGetHostData(xsThis);
 	Bytes nonce = readable(the, &xsArg(0)), aad = readable(the, &xsArg(1)), sealed = readable(the, &xsArg(2));
+	BoardCcm parameters = { nonce.bytes, nonce.length, ccm->tagLength, aad.bytes, aad.length };
 	Bytes out;
 	xsUnsignedValue length;
 	uint8_t tag[16];
+	bool fits;
 
 	if (sealed.length < ccm->tagLength) {
 		xsmcSetFalse(xsResult);
@@ -122,8 +129,12 @@ void board_ccm_open(xsMachine *the)
 	checkNonce(the, nonce.length, length);
 	/* out may overlap the tag */
 	c_memcpy(tag, sealed.bytes + length, ccm->tagLength);
-	xsmcSetBoolean(xsResult, 0 == ocrypto_aes_ccm_decrypt(out.bytes, tag, ccm->tagLength, sealed.bytes, length,
-		ccm->key, ccm->keyLength, nonce.bytes, nonce.length, aad.bytes, aad.length));
+	if (ccm->keyLength == 16)
+		fits = boardAesCcmOpen(&ccm->aes, &parameters, sealed.bytes, length, tag, out.bytes);
+	else
+		fits = 0 == ocrypto_aes_ccm_decrypt(out.bytes, tag, ccm->tagLength, sealed.bytes, length,
+			ccm->longKey, ccm->keyLength, nonce.bytes, nonce.length, aad.bytes, aad.length);
+	xsmcSetBoolean(xsResult, fits);
 }
 
 /* ---- AES-CMAC ---- */
@@ -132,10 +143,14 @@ void board_ccm_open(xsMachine *the)
 void board_cmac(xsMachine *the)
 {
 	Bytes key = readable(the, &xsArg(0)), message = readable(the, &xsArg(1)), out = writable(the, &xsArg(2), 16);
+	BoardAes aes;
 
 	if (key.length != 16)
 		xsRangeError("key of 16 bytes needed");
-	ocrypto_aes_cmac_authenticate(out.bytes, 16, message.bytes, message.length, key.bytes, key.length);
+	boardSoftDeviceEnable(the);
+	c_memcpy(aes.key, key.bytes, 16);
+	boardAesCmac(&aes, message.bytes, message.length, out.bytes);
+	forget(&aes, sizeof(aes));
 }
 
 /* ---- one AES block ---- */
@@ -144,38 +159,35 @@ void board_aes_destructor(void *data)
 {
 	if (!data)
 		return;
-	forget(data, sizeof(ocrypto_aes_ctr_ctx));
+	forget(data, sizeof(BoardAes));
 	c_free(data);
 }
 
 /* (key) */
 void board_aes(xsMachine *the)
 {
-	static const uint8_t zero[16];
 	Bytes key = readable(the, &xsArg(0));
-	ocrypto_aes_ctr_ctx *aes;
+	BoardAes *aes;
 
 	if (key.length != 16)
 		xsRangeError("key of 16 bytes needed");
-	aes = c_malloc(sizeof(ocrypto_aes_ctr_ctx));
+	boardSoftDeviceEnable(the);
+	aes = c_malloc(sizeof(BoardAes));
 	if (!aes)
 		xsUnknownError("no memory");
-	ocrypto_aes_ctr_init(aes, key.bytes, key.length, zero);
+	c_memcpy(aes->key, key.bytes, 16);
 	xsmcSetHostData(xsThis, aes);
 }
 
-/* (block, out): the library has no bare block, but the key stream of counter mode at counter = block is just that */
+/* (block, out) */
 void board_aes_encrypt(xsMachine *the)
 {
-	static const uint8_t zero[16];
-	ocrypto_aes_ctr_ctx *aes = xsmcGetHostData(xsThis);
+	BoardAes *aes = xsmcGetHostData(xsThis);
 	Bytes block = readable(the, &xsArg(0)), out = writable(the, &xsArg(1), 16);
 
 	if (block.length < 16)
 		xsRangeError("block of 16 bytes needed");
-	c_memcpy(aes->counter, block.bytes, 16);
-	aes->valid = 0;
-	ocrypto_aes_ctr_encrypt(aes, out.bytes, zero, 16);
+	boardAesBlock(aes, block.bytes, out.bytes);
 }
 
 /* ---- HKDF-SHA-256 ---- */
