@@ -83,7 +83,9 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
   metrics.watch(registry);
 
   const note: Cloud["note"] = (reason, detail, severity = "info") => endpoint.note(reason, detail, severity);
-  registry.settle = () => endpoint.flush();
+  registry.settle = () => endpoint.settle();
+  registry.onTrouble = (error) =>
+    note("store-unread", `What another server has changed could not be read: ${error.message}`, "warning");
   registry.onChanged = (device, how) => {
     const { name } = device.record;
     if (how === "removed") {
@@ -103,7 +105,7 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
     note,
     housekeep: () => store.thin({ events: EVENTS_KEPT, ...options.keep }, wallTime()),
     async stop() {
-      endpoint.flush();
+      await endpoint.settle();
       await store.close();
     },
   };

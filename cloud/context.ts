@@ -19,8 +19,8 @@ const NO_BYTES = new Uint8Array(0);
 /** What all contexts share. */
 export interface ContextHost {
   readonly crypto: Crypto;
-  /** Takes Sender Sequence Numbers of ours out of the store, before it returns; `undefined` when they are lost. */
-  readonly reserve: (context: ContextRef, count: number) => number | undefined;
+  /** As `Store.reserve`. */
+  readonly reserve: (context: ContextRef, count: number) => number | "lost" | "later";
 }
 
 /** The newest accepted request, kept to recognise a copy of it, and what went out for it. */
@@ -39,6 +39,7 @@ interface Latest {
 export class DeviceContext implements ServerContext, ContextState {
   /** 0 until the store has it. */
   id: number;
+  version = 0;
   readonly device: Device;
   readonly parameters: ContextParameters;
   /** How far below the highest a number may be: 1 takes rising numbers only. */
@@ -94,13 +95,18 @@ export class DeviceContext implements ServerContext, ContextState {
 
   next(): number | SequenceRefusal {
     this.#numbers ??= new SequenceNumbers({
-      reserve: (count) => this.#host.reserve(this, count) ?? new Refusal("sequence-lost", "not in the store"),
+      reserve: (count) => {
+        const first = this.#host.reserve(this, count);
+        if (typeof first === "number") return first;
+        return new Refusal(first === "lost" ? "sequence-lost" : "sequence-busy", "not in the store");
+      },
     });
     return this.#numbers.next();
   }
 
   /** Goes back to what the store has: what was accepted since did not get there. */
-  restore({ seen, lastRequest, lastAnswer }: ReplayRecord): void {
+  restore({ version, seen, lastRequest, lastAnswer }: ReplayRecord): void {
+    this.version = version;
     // Bytes that are no window are a lost window.
     this.#window = seen === undefined ? undefined : ReplayWindow.load(seen, HISTORY);
     this.#latest = undefined;
@@ -121,6 +127,7 @@ export class DeviceContext implements ServerContext, ContextState {
       seen: this.#window?.save(),
       lastRequest: latest && concat(Uint8Array.of(latest.option.length), latest.option, latest.payload),
       lastAnswer: latest && encodeAnswer(latest.answer),
+      version: this.version,
     };
   }
 
@@ -137,10 +144,11 @@ export class DeviceContext implements ServerContext, ContextState {
    */
   accept(change: Change<DeviceContext>, outer: CoapMessage, answer: Content | undefined): void {
     const { partialIv } = change;
+    const resumed = change.kind === "resume" && this.#window === undefined;
     this.#window ??= new ReplayWindow(HISTORY);
     const window = this.#window;
     if (partialIv > window.top) this.#latest = { option: oscoreValue(outer), payload: outer.payload, answer };
-    if (change.kind === "resume") window.startAt(partialIv);
+    if (resumed) window.startAt(partialIv);
     else window.accept(partialIv);
   }
 
@@ -174,6 +182,7 @@ export const FRESH: ReplayRecord = {
   seen: new ReplayWindow(HISTORY).save(),
   lastRequest: undefined,
   lastAnswer: undefined,
+  version: 0,
 };
 
 function oscoreValue({ options }: Pick<CoapMessage, "options">): Uint8Array {

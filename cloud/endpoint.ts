@@ -21,7 +21,7 @@ import { type EventRecord, eventJson, type ReadingRecord, readingJson, type Seve
 import { denialEvent, hostOf, malformedEvent, ObservedCounters } from "./refusals.js";
 import type { Registry } from "./registry.js";
 import { understand } from "./report.js";
-import type { ReplayRecord, Store, Takeover } from "./store/store.js";
+import type { Store, Takeover } from "./store/store.js";
 
 /** What the server keeps of readings: what they say, the OSCORE message as received, or both (DESIGN §4.10). */
 export const STORAGE_MODES = ["plaintext", "sealed", "both"] as const;
@@ -64,9 +64,6 @@ const AMPLIFICATION = 3;
 const HEADER_ROOM = 16;
 const NO_BYTES = new Uint8Array(0);
 const NO_READINGS: readonly ReadingRecord[] = [];
-/** What is known of a context that the store cannot even show any more. */
-const LOST: ReplayRecord = { highest: -1, seen: undefined, lastRequest: undefined, lastAnswer: undefined };
-
 /**
  * The server's CoAP and OSCORE endpoint (DESIGN §3). Sans-IO: datagrams come in through `handle`, leave through `send`.
  *
@@ -99,9 +96,20 @@ export class CloudEndpoint {
     const { store, events, metrics, stopwatch } = options;
     this.#queue = new CommitQueue(store, events, metrics, stopwatch, {
       stored: (pending) => this.#stored(pending),
+      again: (pending) => {
+        metrics.requests.add("duplicate");
+        for (const exchange of exchangesOf(pending)) {
+          this.#answer(exchange, pending.context.latestAnswer, this.#now);
+        }
+      },
       taken: (pending) => this.#taken(pending),
+      undone: (pending) => this.#undone(pending),
+      revoked: ({ device, context }, former) => {
+        if (device.context === context) options.registry.replace(device, former);
+      },
+      replaced: (device) => options.registry.refresh(device.record.id),
       committed: (happened) => this.#committed(happened),
-      failed: (pending, error) => this.#failed(pending, error),
+      failed: (error) => this.#failed(error),
     });
     this.downlinks = new Downlinks({
       request: (endpoint, content, handler, now) => {
@@ -182,8 +190,19 @@ export class CloudEndpoint {
 
   /** Commits what waits, now; what comes while a commit is under way is committed behind it. */
   flush(): void {
-    this.#queue.flush(() => this.#now);
+    this.#queue.flush(this.#present);
   }
+
+  /** Commits what waits now. Resolves when that has come to its end, well or not. */
+  settle(): Promise<void> {
+    return this.#queue.settle(this.#present);
+  }
+
+  /** A commit may end outside of `handle` and `tick`. */
+  readonly #present = (): number => {
+    this.#now = Math.max(this.#now, this.#options.clock?.() ?? 0);
+    return this.#now;
+  };
 
   // ── A request comes in ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -235,6 +254,7 @@ export class CloudEndpoint {
     context.accept(change, exchange.request, answer);
     const pending: Pending = {
       context,
+      change,
       takeover,
       partialIv,
       received,
@@ -365,6 +385,7 @@ export class CloudEndpoint {
     for (const event of events) live.emit("event", eventJson(event));
     for (const device of this.#changed) live.emit("node", registry.info(device));
     this.#changed.clear();
+    this.onWake();
   }
 
   #stored({ device, received, answer, exchange, copies, live: readings, gateway }: Pending): void {
@@ -393,19 +414,16 @@ export class CloudEndpoint {
     for (const exchange of exchangesOf(pending)) this.#deny(exchange, denied, this.#now);
   }
 
-  /** Whoever waits is told to come again. */
-  #failed(pending: readonly Pending[], error: Error): void {
-    const { registry, store } = this.#options;
-    this.#trouble = `the store does not take anything: ${error.message}`;
-    for (const one of pending) {
-      const { device, context, former } = one;
-      if (former !== undefined) registry.replace(device, former);
-      else context.restore(store.replay(context) ?? LOST);
-      for (const exchange of exchangesOf(one)) {
-        this.#layer.respond(exchange, plainError(Code.SERVICE_UNAVAILABLE, TRY_AGAIN), this.#now);
-      }
+  #undone(pending: Pending): void {
+    for (const exchange of exchangesOf(pending)) {
+      this.#layer.respond(exchange, plainError(Code.SERVICE_UNAVAILABLE, TRY_AGAIN), this.#now);
     }
+  }
+
+  #failed(error: Error): void {
+    this.#trouble = `the store does not take anything: ${error.message}`;
     this.#happened({ kind: "system", severity: "critical", reason: "store-failed", detail: this.#trouble });
+    this.onWake();
   }
 }
 

@@ -4,6 +4,7 @@ import type { Content } from "../firmware/coap/message-layer.js";
 import { Code, OptionNumber } from "../firmware/coap/numbers.js";
 import { getOption, hasOption, opaqueOption, setOption } from "../firmware/coap/options.js";
 import { protectRequest } from "../firmware/oscore/protect.js";
+import type { SequenceRefusal } from "../firmware/oscore/sequence.js";
 import { unprotectResponse } from "../firmware/oscore/unprotect.js";
 import type { Device } from "./device.js";
 import type { Attempt } from "./downlink.js";
@@ -14,7 +15,7 @@ const NO_BYTES = new Uint8Array(0);
 export function protectedAttempt(
   device: Device,
   request: Content,
-): Attempt | Refusal<"no-keys" | "sequence-lost" | "sequence-exhausted"> {
+): Attempt | Refusal<"no-keys"> | SequenceRefusal {
   const { context } = device;
   if (context === undefined) return new Refusal("no-keys");
   const number = context.next();

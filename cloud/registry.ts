@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { ContextParameterError, type ContextParameters, deriveContext } from "../firmware/oscore/context.js";
 import { ContextTable } from "../firmware/oscore/context-table.js";
 import type { Crypto } from "../hal/hal.js";
@@ -11,6 +12,7 @@ import {
   type ContextRecord,
   ContextTaken,
   type NodeRecord,
+  type Registered,
   type Snapshot,
   type Store,
   type Takeover,
@@ -72,12 +74,17 @@ export class Registry {
   /** Called before a change is written: whatever is still to be committed has to be. */
   settle: () => void | Promise<void> = () => {};
   onChanged: (device: Device, how: "added" | "changed" | "removed") => void = () => {};
+  /** Called when what another server on the same store has changed could not be taken over. */
+  onTrouble: (error: Error) => void = () => {};
+  /** Changes of our own so far. */
+  #changes = 0;
 
   constructor(store: Store, vault: Vault, crypto: Crypto, wallTime: () => number) {
     this.#store = store;
     this.#host = { crypto, reserve: (context, count) => store.reserve(context, count) };
     this.#vault = vault;
     this.#wallTime = wallTime;
+    store.onChanged = (node) => this.refresh(node);
   }
 
   /** @throws StartupError when the vault's key is not the one that the store was written with */
@@ -232,6 +239,7 @@ export class Registry {
       this.replace(device, saved.context && this.#open(device, saved.context));
     }
     if (device.context !== undefined) device.context.replayWindow = replayWindow;
+    this.#changes++;
     this.onChanged(device, known === undefined ? "added" : "changed");
     return { created: known === undefined, node: this.info(device) };
   }
@@ -311,12 +319,57 @@ export class Registry {
     if (device === undefined) return false;
     await this.settle();
     await this.#store.removeNode(device.record.id, this.#wallTime());
-    this.replace(device, undefined);
-    this.#byId.delete(device.record.id);
-    this.#byName.delete(name);
-    this.#former.set(device.record.id, name);
-    this.onChanged(device, "removed");
+    this.#changes++;
+    this.#forget(device);
     return true;
+  }
+
+  #forget(device: Device): void {
+    const { id, name } = device.record;
+    this.replace(device, undefined);
+    this.#byId.delete(id);
+    this.#byName.delete(name);
+    this.#former.set(id, name);
+    this.onChanged(device, "removed");
+  }
+
+  /**
+   * Takes over what another server on the same store has changed.
+   * @param id of the device; without: of any
+   */
+  refresh(id?: number): void {
+    this.#refresh(id).catch((error: Error) => this.onTrouble(error));
+  }
+
+  async #refresh(id: number | undefined): Promise<void> {
+    let registered: Registered[];
+    let changes: number;
+    do {
+      // What we change meanwhile ourselves is newer than what we are told.
+      changes = this.#changes;
+      registered = await this.#store.registered(id);
+    } while (changes !== this.#changes);
+    const gone = new Set(id === undefined ? this.#byId.keys() : [id]);
+    for (const { node, context } of registered) {
+      gone.delete(node.id);
+      const device = this.#byId.get(node.id) ?? (await this.#revive(node));
+      const changed = !isDeepStrictEqual(device.record, node) || device.context?.id !== context?.id;
+      if (!changed && this.#byId.has(node.id)) continue;
+      device.record = node;
+      this.#keep(device);
+      // 0: new keys are about to come here, and their commit will tell whether they do.
+      if (device.context?.id !== 0 && device.context?.id !== context?.id) {
+        this.replace(device, context && this.#open(device, context));
+      }
+      if (context !== undefined && device.context !== undefined) {
+        device.context.replayWindow = context.replayWindow;
+      }
+      this.onChanged(device, "changed");
+    }
+    for (const number of gone) {
+      const device = this.#byId.get(number);
+      if (device !== undefined) this.#forget(device);
+    }
   }
 }
 

@@ -106,7 +106,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     driver = await UdpDriver.open(coap, cloud.metrics, options.sourceLimit);
     const udp = driver;
     open.push(async () => {
-      cloud.endpoint.flush();
+      await cloud.endpoint.settle();
       await udp.close();
     });
 

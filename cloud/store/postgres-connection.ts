@@ -47,24 +47,27 @@ export class PostgresDatabase {
     };
     this.#config = config;
     this.where = describe(config);
-    this.commits = new pg.Pool({ ...config, max: 1, query_timeout: COMMIT_MS });
-    this.queries = new pg.Pool({ ...config, max: QUERY_CONNECTIONS });
+    this.commits = new pg.Pool({
+      ...config,
+      max: 1,
+      query_timeout: COMMIT_MS,
+      // A database that is set to answer before the disk has it would make us acknowledge too early.
+      onConnect: async (client) => {
+        await client.query(
+          "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
+        );
+      },
+    });
+    this.queries = new pg.Pool({
+      ...config,
+      max: QUERY_CONNECTIONS,
+      onConnect: async (client) => {
+        if (readonly_) await client.query("SET default_transaction_read_only = on");
+      },
+    });
     for (const pool of [this.commits, this.queries]) {
       // A connection that breaks while nobody uses it: the pool makes another when one is wanted.
       pool.on("error", () => {});
-    }
-    // A server that is set to answer before the disk has it would make us acknowledge too early.
-    this.commits.on("connect", (client) => {
-      client
-        .query(
-          "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
-        )
-        .catch(() => {});
-    });
-    if (readonly_) {
-      this.queries.on("connect", (client) => {
-        client.query("SET default_transaction_read_only = on").catch(() => {});
-      });
     }
   }
 
@@ -142,4 +145,9 @@ export function explainDatabaseError(error: unknown, where: string): string {
 export function isConflict(error: unknown): boolean {
   const { code } = error as { code?: string };
   return code === "40001" || code === "40P01";
+}
+
+/** A row that may be there once only is there. */
+export function isDuplicate(error: unknown): boolean {
+  return (error as { code?: string }).code === "23505";
 }

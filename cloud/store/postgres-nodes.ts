@@ -1,7 +1,7 @@
 import type { ClientBase } from "pg";
 import { equal } from "../../firmware/bytes/compare.js";
 import type { ReadingRecord } from "../model.js";
-import type { PostgresDatabase } from "./postgres-connection.js";
+import { isConflict, isDuplicate, type PostgresDatabase } from "./postgres-connection.js";
 import type { SequenceStock } from "./postgres-sequences.js";
 import { CHANNEL } from "./postgres-watch.js";
 import { fromRow, nullable, READING_COLUMNS, type Row } from "./rows.js";
@@ -107,7 +107,14 @@ export class PostgresNodes {
   }
 
   async save(draft: NodeDraft): Promise<SavedNode> {
-    const saved = await this.#database.transaction((client) => this.#save(client, draft));
+    const dropped: number[] = [];
+    const attempt = () => this.#database.transaction((client) => this.#save(client, draft, dropped));
+    // Another server may have registered the same at the same time: the second look sees what it did.
+    const saved = await attempt().catch((error) => {
+      if (isConflict(error) || isDuplicate(error)) return attempt();
+      throw error;
+    });
+    for (const id of dropped) this.known.delete(id);
     if (saved.context !== undefined) {
       this.known.set(saved.context.id, saved.context);
       await this.#sequences.fill([saved.context.id]);
@@ -115,7 +122,7 @@ export class PostgresNodes {
     return saved;
   }
 
-  async #save(client: ClientBase, draft: NodeDraft): Promise<SavedNode> {
+  async #save(client: ClientBase, draft: NodeDraft, dropped: number[]): Promise<SavedNode> {
     const { name, kind, meshAddress, place, now, replayWindow } = draft;
     const before = await client.query<{ removed: number | null }>(
       "SELECT removed FROM nodes WHERE name = $1 FOR NO KEY UPDATE",
@@ -133,19 +140,21 @@ export class PostgresNodes {
     const context =
       draft.context === "keep"
         ? await keep(client, node.id, replayWindow)
-        : await activate(client, node.id, draft.context, replayWindow);
+        : await activate(client, node.id, draft.context, replayWindow, dropped);
     await this.#tell(client, node.id);
     const created = before.rows.length === 0 || before.rows[0].removed !== null;
     return { node, context, created };
   }
 
   async remove(id: number, now: number): Promise<void> {
+    const dropped: number[] = [];
     await this.#database.transaction(async (client) => {
       await client.query("UPDATE nodes SET removed = $2 WHERE id = $1", [id, now]);
-      await dropContexts(client, id);
+      await dropContexts(client, id, dropped);
       await client.query("DELETE FROM health WHERE node = $1", [id]);
       await this.#tell(client, id);
     });
+    for (const context of dropped) this.known.delete(context);
   }
 
   /** Other servers learn of a change when it is there. */
@@ -171,6 +180,7 @@ async function activate(
   node: number,
   draft: ContextDraft,
   replayWindow: number,
+  dropped: number[],
 ): Promise<ContextRecord | undefined> {
   const { fingerprint, nodeId, idContext, keys, seen, senderSequence } = draft;
   const { rows: holders } = await client.query<{ name: string }>(
@@ -186,7 +196,7 @@ async function activate(
   // The same keys once more: what was made out of them since stays.
   if (current.length > 0 && equal(current[0].provisioned, fingerprint))
     return keep(client, node, replayWindow);
-  await dropContexts(client, node);
+  await dropContexts(client, node, dropped);
   const { rows } = await client.query<{ id: number }>(
     `INSERT INTO contexts AS c (node, generation, fingerprint, provisioned, node_id, id_context, keys, active,
        replay_window, replay_seen)
@@ -204,8 +214,12 @@ async function activate(
 }
 
 /** Keys that nothing needs any more are forgotten; sealed messages need theirs. */
-async function dropContexts(client: ClientBase, node: number): Promise<void> {
-  await client.query("UPDATE contexts SET active = false WHERE node = $1 AND active", [node]);
+async function dropContexts(client: ClientBase, node: number, dropped: number[]): Promise<void> {
+  const { rows } = await client.query<{ id: number }>(
+    "UPDATE contexts SET active = false WHERE node = $1 AND active RETURNING id",
+    [node],
+  );
+  for (const { id } of rows) dropped.push(id);
   await client.query(
     `UPDATE contexts SET keys = NULL WHERE node = $1 AND NOT active AND keys IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM sealed s WHERE s.context = contexts.id)`,

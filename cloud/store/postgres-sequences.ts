@@ -46,8 +46,8 @@ export class SequenceStock {
   /** @returns the first; "lost", or "later" when none is at hand now */
   take(context: number, count: number): number | "lost" | "later" {
     if (this.#lost.has(context)) return "lost";
-    let stock = this.#stocks.get(context);
-    if (stock === undefined) this.#stocks.set(context, (stock = { next: 0, end: 0, refilling: false }));
+    const stock = this.#stocks.get(context) ?? { next: 0, end: 0, refilling: false };
+    this.#stocks.set(context, stock);
     const first = stock.next;
     const enough = stock.end - first >= count;
     if (enough) stock.next += count;

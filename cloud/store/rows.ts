@@ -1,4 +1,4 @@
-/** Rows of SQLite as records: NULL in the database is `undefined` here. */
+/** Rows of a database as records: NULL in the database is `undefined` here. */
 export type Row<T> = {
   [Key in keyof T]: undefined extends T[Key] ? Exclude<T[Key], undefined> | null : T[Key];
 };
@@ -14,4 +14,4 @@ export function nullable<T>(value: T | undefined): T | null {
 }
 
 export const READING_COLUMNS = `id, node, time, temperature, humidity, battery, received, gateway, hops,
-  partial_iv AS partialIv, position`;
+  partial_iv AS "partialIv", position`;

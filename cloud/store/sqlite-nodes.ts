@@ -10,13 +10,14 @@ import {
   type HealthRecord,
   type NodeDraft,
   type NodeRecord,
+  type Registered,
   type ReplayRecord,
   type SavedNode,
   type Snapshot,
 } from "./store.js";
 
 const CONTEXT_COLUMNS = `id, node, keys, replay_window AS replayWindow, replay_highest AS highest, replay_seen AS seen,
-  last_request AS lastRequest, last_answer AS lastAnswer`;
+  last_request AS lastRequest, last_answer AS lastAnswer, 0 AS version`;
 const NODE_COLUMNS = "id, name, kind, mesh_address AS meshAddress, place, created";
 
 /** Devices and their keys. */
@@ -165,8 +166,15 @@ export class NodeTables {
     return row && fromRow<ContextRecord>(row);
   }
 
-  reserve(context: ContextRef, count: number): number | undefined {
-    return this.#reserve.get({ count, id: context.id })?.first ?? undefined;
+  reserve(context: ContextRef, count: number): number | "lost" {
+    return this.#reserve.get({ count, id: context.id })?.first ?? "lost";
+  }
+
+  registered(node?: number): Registered[] {
+    const { nodes, contexts } = this.load();
+    return nodes
+      .filter(({ id }) => node === undefined || id === node)
+      .map((record) => ({ node: record, context: contexts.find((context) => context.node === record.id) }));
   }
 
   #remove(id: number, now: number): void {

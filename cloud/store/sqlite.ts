@@ -16,6 +16,7 @@ import type {
   Outcome,
   ReadingPage,
   ReadingQuery,
+  Registered,
   ReplayRecord,
   SavedNode,
   SealedMessage,
@@ -114,6 +115,8 @@ function checkVersion(file: string, version: number): void {
 }
 
 class SqliteStore implements Store {
+  /** Never: one server has the directory for itself. */
+  onChanged: (node: number | undefined) => void = () => {};
   readonly #database: Database.Database;
   readonly #commit: (batch: Batch, outcomes: Outcome[]) => void;
   readonly #nodes: NodeTables;
@@ -145,8 +148,12 @@ class SqliteStore implements Store {
     return this.#nodes.replay(context);
   }
 
-  reserve(context: ContextRef, count: number): number | undefined {
+  reserve(context: ContextRef, count: number): number | "lost" {
     return this.#nodes.reserve(context, count);
+  }
+
+  async registered(node?: number): Promise<Registered[]> {
+    return this.#nodes.registered(node);
   }
 
   async load(): Promise<Snapshot> {

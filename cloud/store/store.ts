@@ -19,6 +19,8 @@ export interface ReplayRecord {
   /** The newest accepted request as received (OSCORE option and ciphertext), and the answer that went out for it. */
   readonly lastRequest: Uint8Array | undefined;
   readonly lastAnswer: Uint8Array | undefined;
+  /** How often it was written, in a store that several servers share; else 0. */
+  readonly version: number;
 }
 
 /** One set of OSCORE keys of one node. New keys make a new record, so that (record, Partial IV) never means two messages. */
@@ -33,6 +35,14 @@ export interface ContextRecord extends ReplayRecord {
 /** A set of keys by its row; 0 for one that the store is about to get. */
 export interface ContextRef {
   id: number;
+  /** Of the {@link ReplayRecord} that the state in memory was made from; the store counts on with each commit of ours. */
+  version: number;
+}
+
+/** A device as it is registered now. */
+export interface Registered {
+  readonly node: NodeRecord;
+  readonly context: ContextRecord | undefined;
 }
 
 /** A set of keys with what was accepted under them, including all that is being committed. */
@@ -74,9 +84,7 @@ export interface Takeover {
   readonly keys: Uint8Array;
 }
 
-export interface SavedNode {
-  readonly node: NodeRecord;
-  readonly context: ContextRecord | undefined;
+export interface SavedNode extends Registered {
   readonly created: boolean;
 }
 
@@ -109,10 +117,12 @@ export interface Batch {
 }
 
 /**
- * What became of each request: a store that several servers share refuses a Partial IV that another one has accepted.
+ * What became of each request. "stale": another server on the same store has written under these keys, or replaced them,
+ * since this one last looked, so that what it decided was decided on old knowledge. Nothing of the request has happened;
+ * {@link Store.replay} has what is true now.
  * Readings that were stored now have their row number in `id`, those that were stored before have 0.
  */
-export type Outcome = "stored" | "replay";
+export type Outcome = "stored" | "stale";
 export type CommitResult = readonly Outcome[] | Error;
 
 export interface ReadingQuery {
@@ -209,16 +219,26 @@ export class ContextTaken extends Error {
  * is synchronous; everything else is rare and gives promises, so that a store across a network fits behind it too.
  */
 export interface Store {
+  /** Called when another server on the same store has changed a device: its number; `undefined` when it may be any. */
+  onChanged: (node: number | undefined) => void;
   load(): Promise<Snapshot>;
-  /** Durable when `done` is called with outcomes; nothing of it happened when it is called with an error. */
+  /**
+   * Durable when `done` is called with outcomes; nothing of it counts when it is called with an error. One at a time.
+   * Of all servers on one store, one gets a Partial IV "stored".
+   */
   commit(batch: Batch, done: (result: CommitResult) => void): void;
   /**
    * Takes `count` of our Sender Sequence Numbers under a set of keys, durably before it returns.
-   * @returns the first; `undefined` when it is not known which were used
+   * @returns the first; "lost" when it is not known which were used, "later" when none can be had at the moment
    */
-  reserve(context: ContextRef, count: number): number | undefined;
-  /** What the store has of a set of keys, after a commit that failed. */
+  reserve(context: ContextRef, count: number): number | "lost" | "later";
+  /**
+   * What the store has of a set of keys, as far as it has heard, after a commit that was not stored; `undefined` when
+   * they are not in use.
+   */
   replay(context: ContextRef): ReplayRecord | undefined;
+  /** The devices, or the one of this number. */
+  registered(node?: number): Promise<Registered[]>;
   saveNode(draft: NodeDraft): Promise<SavedNode>;
   /** Keeps the replay state of its keys, forgets the keys. */
   removeNode(id: number, now: number): Promise<void>;

@@ -9,12 +9,13 @@ import { MAX_SEQUENCE_NUMBER } from "./partial-iv.js";
 export interface NumberReserve {
   /**
    * Takes `count` numbers, durably, before it returns.
-   * @returns the first of them; "sequence-lost" when it is not known which are taken
+   * @returns the first of them; "sequence-lost" when it is not known which are taken, "sequence-busy" when none can be
+   * had at the moment
    */
-  reserve(count: number): number | Refusal<"sequence-lost">;
+  reserve(count: number): number | Refusal<"sequence-lost" | "sequence-busy">;
 }
 
-export type SequenceRefusal = Refusal<"sequence-exhausted" | "sequence-lost">;
+export type SequenceRefusal = Refusal<"sequence-exhausted" | "sequence-lost" | "sequence-busy">;
 
 /** Numbers taken from storage at a time: at most so many are skipped by a restart, and one write serves so many. */
 const DEFAULT_BLOCK = 64;
@@ -47,7 +48,7 @@ export class SequenceNumbers {
 
   /**
    * A number that nothing else will ever get. When this throws, because the store did, no number was used.
-   * @returns "sequence-exhausted" past the limit: only another context helps (§7.2.1); "sequence-lost" as
+   * @returns "sequence-exhausted" past the limit: only another context helps (§7.2.1); the others as
    * {@link NumberReserve}
    */
   next(): number | SequenceRefusal {

@@ -131,7 +131,7 @@ export class RequestVerifier<Context extends ServerContext = ServerContext> {
     const number = context.next();
     if (number instanceof Refusal) {
       // With neither window nor numbers there is no answer under this context that would be safe.
-      return context.rederivable
+      return context.rederivable && number.reason !== "sequence-busy"
         ? this.#begin(context, request.exchange, outer, now)
         : new OscoreRefusal("oscore-busy");
     }

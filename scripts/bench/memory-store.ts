@@ -11,6 +11,7 @@ import type {
 
 /** A store that forgets: what remains is the server without a disk. */
 export class MemoryStore implements Store {
+  onChanged: (node: number | undefined) => void = () => {};
   /** What it holds itself, to be taken off where memory is measured. */
   bytes = 0;
   #next = 1;
@@ -28,8 +29,12 @@ export class MemoryStore implements Store {
     return undefined;
   }
 
-  reserve(_context: ContextRef, _count: number): number | undefined {
-    return undefined;
+  reserve(_context: ContextRef, _count: number): "lost" {
+    return "lost";
+  }
+
+  async registered(): Promise<[]> {
+    return [];
   }
 
   async saveNode({
@@ -54,6 +59,7 @@ export class MemoryStore implements Store {
             seen: context.seen,
             lastRequest: undefined,
             lastAnswer: undefined,
+            version: 0,
           };
     return { node: { id, name, kind, meshAddress, place, created: now }, context: record, created: true };
   }
