@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import type { RequestHandler } from "../../firmware/coap/messaging.js";
 import { LONG_WAY } from "../../firmware/roles/server-link.js";
+import { LogStore, MemoryStore } from "../../hal/host/storage.js";
 import { Field } from "../../scripts/soak/field.js";
+import { PowerCut, TornMedium } from "../../sim/flash.js";
+import { Random } from "../../sim/random.js";
 import { GatewayBench, type PlainNode } from "./gateway-bench.js";
 
 const MINUTE = 60;
@@ -188,6 +191,38 @@ describe("a gateway without coverage", () => {
       }
       field.run(10 * MINUTE);
       assert.deepEqual(await missing(field), []);
+    });
+
+    it("in the middle of any write to its flash, torn ones included, loses and doubles nothing", async () => {
+      let cuts = 0;
+      for (let operation = 1; operation <= 16; operation++) {
+        const medium = new TornMedium(new Random(operation));
+        const field = await new Field({
+          nodes: 5,
+          seed: operation,
+          settings: { interval: 240 },
+          gateway: { keep: { after: MINUTE * 1000, every: MINUTE * 1000, blocks: 8 } },
+          store: (name) => (name === "gateway-1" ? new LogStore(medium) : new MemoryStore()),
+        }).start();
+        field.run(5 * MINUTE);
+        field.setCoverage(false);
+        field.run(MINUTE);
+        medium.cutAt(operation);
+        try {
+          field.run(20 * MINUTE);
+        } catch (error) {
+          if (!(error instanceof PowerCut)) throw error;
+          cuts++;
+        }
+        field.cutPower("gateway-1");
+        medium.restore();
+        field.stores.set("gateway-1", new LogStore(medium));
+        field.switchOn("gateway-1");
+        field.run(10 * MINUTE);
+        assert.deepEqual(await missing(field), []);
+        assert.equal(field.gateway.role.counters.get("uplink: stored block damaged"), 0);
+      }
+      assert.ok(cuts >= 12, `${cuts} cuts`);
     });
   });
 });
