@@ -9,6 +9,7 @@ import { loadAssets } from "./http/assets.js";
 import type { Live } from "./live.js";
 import type { Registry } from "./registry.js";
 import { openDataDirectory } from "./store/datadir.js";
+import { openPostgres } from "./store/postgres.js";
 import { openSqlite } from "./store/sqlite.js";
 import type { Keep } from "./store/store.js";
 import { type Address, UdpDriver } from "./udp.js";
@@ -28,6 +29,11 @@ export interface ServerOptions {
   readonly http?: Partial<Address> | false;
   /** Default 0.0.0.0:5683; port 0 takes any that is free. */
   readonly coap?: Partial<Address>;
+  /**
+   * postgres://USER:PASSWORD@HOST:PORT/DATABASE: the store is there, and other servers may share it; the data directory
+   * has the keys. Default: SQLite in the data directory.
+   */
+  readonly databaseUrl?: string;
   /** Default: the environment's API_TOKEN, else the one in the data directory. */
   readonly apiToken?: string;
   /** Default: silent. */
@@ -76,13 +82,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
 
   try {
+    const { databaseUrl: url } = options;
+    const database = url === undefined ? undefined : await openPostgres({ url });
+    if (database !== undefined) open.push(() => database.close());
     const directory = openDataDirectory(options.dataDir, {
       storeKey: process.env.STORE_KEY,
       apiToken: options.apiToken ?? process.env.API_TOKEN,
+      database: database && { holdsKeys: (await database.registered()).some(({ context }) => context) },
     });
     open.push(async () => directory.release());
-    const store = openSqlite({ file: directory.storeFile });
-    open.push(() => store.close());
+    const store = database ?? openSqlite({ file: directory.storeFile });
+    if (database === undefined) open.push(() => store.close());
     let driver: UdpDriver | undefined;
     const cloud = await createCloud({
       store,

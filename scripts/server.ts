@@ -48,7 +48,9 @@ const program = newCommand(
   "npm run server --",
   "The cloud server: takes OSCORE-protected readings over CoAP, keeps them, and shows them.\n\n" +
     "Environment: HTTP_PORT, COAP_PORT, DATA_DIR; API_TOKEN (default: the file api-token in the data directory);\n" +
-    "STORE_KEY, 64 hex digits (default: the file store.key there). Options come before the environment.",
+    "STORE_KEY, 64 hex digits (default: the file store.key there). Options come before the environment.\n" +
+    "DATABASE_URL, postgres://USER:PASSWORD@HOST:PORT/DATABASE: everything but the keys is kept in PostgreSQL, and\n" +
+    "several servers with the same store.key may share it.",
 )
   .option("--http <address>", "where the page and the API listen (default: 127.0.0.1:8080)", address)
   .option("--coap <address>", "where CoAP over UDP listens (default: 0.0.0.0:5683)", address)
@@ -86,6 +88,7 @@ try {
     coap: { ...environmentPort("COAP_PORT"), ...options.coap },
     storage: options.storage,
     sourceLimit: options.sourceLimit,
+    ...(process.env.DATABASE_URL && { databaseUrl: process.env.DATABASE_URL }),
     ...(options.keep !== undefined && { keep: options.keep }),
     ...(options.quiet !== true && { log: logLine }),
   });

@@ -26,18 +26,23 @@ const LOCK = "server.lock";
  * Takes a data directory for this process, making it when it is not there. Everything in it is readable by its owner
  * alone. Whatever cannot be used is left as it was.
  *
- * @param given the store's key (64 hex digits) and the API's token, when they come from the environment
+ * @param given the store's key (64 hex digits) and the API's token, when they come from the environment; `database` when
+ * the store is not in the directory but in a database that several servers share: then they may share the directory too
  * @throws StartupError with a sentence for a person
  */
 export function openDataDirectory(
   directory: string,
-  given: { readonly storeKey?: string | undefined; readonly apiToken?: string | undefined } = {},
+  given: {
+    readonly storeKey?: string | undefined;
+    readonly apiToken?: string | undefined;
+    readonly database?: { readonly holdsKeys: boolean } | undefined;
+  } = {},
 ): DataDirectory {
   makeDirectory(directory);
   const storeFile = join(directory, STORE);
-  const known = existsSync(storeFile);
-  if (known) inspectStore(storeFile);
-  const release = takeLock(directory);
+  const known = given.database?.holdsKeys ?? existsSync(storeFile);
+  if (known && given.database === undefined) inspectStore(storeFile);
+  const release = given.database === undefined ? takeLock(directory) : () => {};
   try {
     const storeKey = readStoreKey(join(directory, KEY), known, given.storeKey);
     const apiToken =
@@ -135,6 +140,8 @@ function readOrMake(file: string, make: () => string): string {
     writeFileSync(file, `${text}\n`, { mode: 0o600, flag: "wx", flush: true });
     return text;
   } catch (error) {
+    // Another server that shares the directory was first.
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return readFileSync(file, "utf8").trim();
     throw new StartupError(`${file} cannot be read or made: ${(error as Error).message}`);
   }
 }

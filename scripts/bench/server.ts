@@ -12,9 +12,11 @@ import { fileURLToPath } from "node:url";
 import { hostCrypto } from "#hal/crypto.js";
 import { createCloud } from "../../cloud/cloud.js";
 import { Metrics } from "../../cloud/metrics.js";
+import { openPostgres } from "../../cloud/store/postgres.js";
 import { openSqlite } from "../../cloud/store/sqlite.js";
 import type { Store } from "../../cloud/store/store.js";
 import { UdpDriver } from "../../cloud/udp.js";
+import { findPostgres, PostgresCluster } from "../postgres-cluster.js";
 import { MemoryStore } from "./memory-store.js";
 import { type LoadOptions, type LoadResult, nodeSpec } from "./server-load.js";
 import type { BenchRow } from "./sim.js";
@@ -104,6 +106,28 @@ async function measure(name: string, store: Store, confirmable: boolean, inFligh
   );
 }
 
+/** A cluster of the bench's own, with PostgreSQL's settings as they come: what it acknowledges is on the disk. */
+async function postgres(requests: number): Promise<BenchRow[]> {
+  const programs = findPostgres();
+  if (programs === undefined) {
+    console.error("no PostgreSQL here: nothing is measured with it (Debian: apt-get install postgresql)");
+    return [];
+  }
+  const cluster = new PostgresCluster(programs);
+  await cluster.start();
+  try {
+    const rows: BenchRow[] = [];
+    for (const inFlight of [IN_FLIGHT, 8 * IN_FLIGHT]) {
+      await cluster.query("DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public");
+      const store = await openPostgres({ url: cluster.url });
+      rows.push(await measure("readings behind a PostgreSQL commit, CON", store, true, inFlight, requests));
+    }
+    return rows;
+  } finally {
+    await cluster.destroy();
+  }
+}
+
 /** Heap and other memory that known nodes take, each of which has spoken once. */
 async function memory(nodes: number): Promise<BenchRow> {
   const used = () => {
@@ -150,6 +174,7 @@ export async function runServerBench(scale = 1): Promise<BenchRow[]> {
         8 * IN_FLIGHT,
         many / 2,
       ),
+      ...(await postgres(many / 2)),
       await memory(10_000),
     ];
   } finally {
