@@ -7,11 +7,13 @@ import { SOAK_DEFAULTS, type SoakOptions, soak } from "./soak/soak.js";
 
 const command = newCommand(
   "soak",
-  "Runs nodes, gateways with simulated SARA-R4 modems, and the real server for days of virtual time, with coverage lost, modems restarting and datagrams lost, and follows every single reading into the store. The mesh is ideal: no airtime, no collisions, no relays.",
+  "Runs nodes, gateways with simulated SARA-R4 modems, and the real server for days of virtual time, with coverage lost, modems restarting and datagrams lost, and follows every single reading into the store. By default the mesh is ideal: no airtime, no collisions, no relays.",
 )
   .option("--days <n>", "virtual days", decimal(0.1, 3650), SOAK_DEFAULTS.days)
   .option("--nodes <n>", "sensor nodes", wholeNumber(1, 500), SOAK_DEFAULTS.nodes)
   .option("--gateways <n>", "gateways, each with a modem", wholeNumber(1, 10), SOAK_DEFAULTS.gateways)
+  .option("--air", "the whole simulated air: airtime, range, collisions; takes longer", SOAK_DEFAULTS.air)
+  .option("--relays <n>", "blind relays; implies --air", wholeNumber(0, 200), SOAK_DEFAULTS.relays)
   .option("--interval <s>", "seconds between a node's readings", decimal(10, 86_400), SOAK_DEFAULTS.interval)
   .option(
     "--outage <p>",

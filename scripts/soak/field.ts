@@ -1,6 +1,6 @@
 /**
- * Nodes, gateways with their modems, and the real server on one virtual clock, without radio: for runs of weeks, and
- * for tests of what lies between mesh and server.
+ * Nodes, gateways with their modems, and the real server on one virtual clock, over an ideal mesh or the simulated air:
+ * for runs of weeks, and for tests of what lies between mesh and server.
  */
 
 import { hostCrypto } from "#hal/crypto.js";
@@ -11,9 +11,13 @@ import { type GatewayOptions, GatewayRole } from "../../firmware/roles/gateway.j
 import { DEFAULT_SETTINGS, type Settings } from "../../firmware/roles/identity.js";
 import { NodeRole } from "../../firmware/roles/node.js";
 import { provision } from "../../firmware/roles/provisioning.js";
+import { RelayRole } from "../../firmware/roles/relay.js";
 import type { AdvertisingBearer, Crypto, Hal, KeyValueStore, ModemPort, ResetReason } from "../../hal/hal.js";
 import { HostBoard } from "../../hal/host/board.js";
 import { MemoryStore } from "../../hal/host/storage.js";
+import { Air } from "../../sim/air/air.js";
+import { fixedRange } from "../../sim/air/propagation.js";
+import type { SimulatedRadio } from "../../sim/air/radio.js";
 import { VirtualClock } from "../../sim/clock.js";
 import type { FirmwareVariant } from "../../sim/modem/firmware.js";
 import type { ModemNetwork } from "../../sim/modem/modem-network.js";
@@ -21,7 +25,7 @@ import type { SaraR4Simulator } from "../../sim/modem/sara-r4-simulator.js";
 import type { SimulatorSettings } from "../../sim/modem/settings.js";
 import { simulatedModem } from "../../sim/modem/simulated-port.js";
 import { VirtualInternet } from "../../sim/modem/virtual-network.js";
-import { type Device, newKeyRing, planNetwork } from "../../sim/network.js";
+import { type Device, newKeyRing, planNetwork, RANGE } from "../../sim/network.js";
 import { Random } from "../../sim/random.js";
 import { IdealMesh } from "../../sim/soak/ideal-mesh.js";
 import { Ledger, numberOf } from "../../sim/soak/ledger.js";
@@ -31,6 +35,10 @@ export interface FieldOptions {
   readonly seed?: number;
   readonly nodes?: number;
   readonly gateways?: number;
+  /** Only with {@link air}. */
+  readonly relays?: number;
+  /** The whole simulated air instead of an ideal mesh: three times as slow and more. */
+  readonly air?: boolean;
   readonly settings?: Partial<Settings>;
   /** Seconds over which the nodes are switched on; default 0: all at once. */
   readonly spread?: number;
@@ -56,6 +64,11 @@ export interface FieldNode {
   readonly bearer: AdvertisingBearer;
 }
 
+export interface FieldRelay {
+  readonly role: RelayRole;
+  readonly bearer: AdvertisingBearer;
+}
+
 export interface FieldGateway {
   readonly device: Device;
   readonly role: GatewayRole;
@@ -78,9 +91,10 @@ export class Field {
   readonly stores = new Map<string, KeyValueStore>();
   readonly nodes = new Map<string, FieldNode>();
   readonly gateways = new Map<string, FieldGateway>();
+  readonly relays = new Map<string, FieldRelay>();
   readonly readings: ReadingJson[] = [];
   readonly events: EventJson[] = [];
-  readonly mesh: IdealMesh;
+  readonly #mesh: IdealMesh | Air;
   readonly crypto: Crypto;
   readonly #options: FieldOptions;
   readonly #random: Random;
@@ -93,12 +107,16 @@ export class Field {
     const chance = this.#random.fork("crypto");
     // One seed, one history: also what the devices draw.
     this.crypto = { ...hostCrypto, random: (length) => chance.bytes(length) };
-    this.mesh = new IdealMesh(this.clock, this.#random.fork("mesh"), options.meshLoss ?? 0);
+    const loss = options.meshLoss ?? 0;
+    const random = this.#random.fork("mesh");
+    this.#mesh = options.air
+      ? new Air({ clock: this.clock, random, propagation: fixedRange(RANGE), loss })
+      : new IdealMesh(this.clock, random, loss);
     const keys = this.#random.fork("keys");
     const bytes = (length: number) => keys.bytes(length);
     this.devices = planNetwork(newKeyRing(bytes), {
       nodes: options.nodes ?? 3,
-      relays: 0,
+      relays: options.relays ?? 0,
       gateways: options.gateways ?? 1,
       settings: { ...DEFAULT_SETTINGS, ...options.settings },
       random: bytes,
@@ -166,7 +184,7 @@ export class Field {
     const { spread = 0 } = this.#options;
     const moments = this.#random.fork("spread");
     for (const { name, kind } of this.devices) {
-      if (kind === "gateway" || spread === 0) this.switchOn(name);
+      if (kind !== "node" || spread === 0) this.switchOn(name);
       else this.clock.post(moments.between(0, spread * 1000), () => this.switchOn(name));
     }
     return this;
@@ -191,8 +209,7 @@ export class Field {
 
   switchOn(name: string, resetReason: ResetReason = "power-on"): void {
     const device = this.devices.find((one) => one.name === name)!;
-    const isGateway = device.kind === "gateway";
-    const bearer = this.mesh.join(isGateway ? "gateway" : "node");
+    const bearer = this.#join(device);
     const hal: Hal = {
       clock: this.clock,
       crypto: this.crypto,
@@ -200,8 +217,19 @@ export class Field {
       storage: this.stores.get(name)!,
       board: new HostBoard({ resetReason }),
     };
-    if (isGateway) this.#switchOnGateway(device, hal);
-    else this.#switchOnNode(device, hal);
+    if (device.kind === "gateway") this.#switchOnGateway(device, hal);
+    else if (device.kind === "node") this.#switchOnNode(device, hal);
+    else {
+      const role = new RelayRole(hal, device.identity);
+      this.relays.set(name, { role, bearer });
+      role.start();
+    }
+  }
+
+  #join({ name, kind, position }: Device): AdvertisingBearer {
+    if (this.#mesh instanceof IdealMesh) return this.#mesh.join(kind === "gateway" ? "gateway" : "node");
+    const random = this.#random.fork(`radio ${name} ${this.clock.now()}`);
+    return this.#mesh.attach({ name, position, random });
   }
 
   #switchOnNode(device: Device, hal: Hal): void {
@@ -246,12 +274,14 @@ export class Field {
 
   /** Takes a device's power away at this moment: nothing is stored, nothing is said. */
   cutPower(name: string): void {
-    const running = this.nodes.get(name) ?? this.gateways.get(name);
+    const running = this.nodes.get(name) ?? this.gateways.get(name) ?? this.relays.get(name);
     if (running === undefined) return;
     running.role.halt();
-    this.mesh.leave(running.bearer);
+    if (this.#mesh instanceof IdealMesh) this.#mesh.leave(running.bearer);
+    else (running.bearer as SimulatedRadio).detach();
     this.nodes.delete(name);
     this.gateways.delete(name);
+    this.relays.delete(name);
   }
 
   /** Lets `seconds` of virtual time pass, or fewer when `done` comes true. @returns whether it did */

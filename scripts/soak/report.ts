@@ -1,4 +1,4 @@
-import type { SoakResult } from "./soak.js";
+import type { SoakOptions, SoakResult } from "./soak.js";
 
 const MINUTE = 60_000;
 /** Readings that are named when something is wrong. */
@@ -27,7 +27,7 @@ export function describeSoak(result: SoakResult): string {
   ];
   const wrong = [...balance.doubled, ...balance.unknown, ...balance.missing];
   const parts = [
-    `${result.passed ? "Passed" : "FAILED"}: ${options.days} days, ${options.nodes} nodes, ${options.gateways} gateway(s), a reading every ${options.interval} s, seed ${options.seed}.`,
+    `${result.passed ? "Passed" : "FAILED"}: ${options.days} days, ${options.nodes} nodes, ${options.gateways} gateway(s), ${meshOf(options)}, a reading every ${options.interval} s, seed ${options.seed}.`,
     table("Readings", accounts),
     table("Faults", faults),
     table("Counted by gateways", Object.entries(result.drops)),
@@ -40,6 +40,10 @@ export function describeSoak(result: SoakResult): string {
     parts.push(`Not as it should be (node and number): ${wrong.slice(0, NAMED).join(", ")}${more}`);
   }
   return parts.filter((part) => part !== "").join("\n\n");
+}
+
+function meshOf({ air, relays }: SoakOptions): string {
+  return air || relays > 0 ? `${relays} relay(s) and the whole air` : "an ideal mesh";
 }
 
 function rounded([name, value]: [string, number]): [string, number] {

@@ -7,6 +7,10 @@ export interface SoakOptions {
   readonly days: number;
   readonly nodes: number;
   readonly gateways: number;
+  /** Blind relays; with any of them there is an {@link air}. */
+  readonly relays: number;
+  /** The whole simulated air instead of an ideal mesh. */
+  readonly air: boolean;
   /** Seconds between the readings of a node. */
   readonly interval: number;
   readonly seed: number;
@@ -28,6 +32,8 @@ export const SOAK_DEFAULTS: SoakOptions = {
   days: 30,
   nodes: 20,
   gateways: 1,
+  relays: 0,
+  air: false,
   interval: 600,
   seed: 1,
   outage: 0.05,
@@ -59,7 +65,7 @@ export interface SoakResult {
   /** Security events that the server showed, by reason. */
   readonly security: Readonly<Record<string, number>>;
   readonly cellular: Readonly<Record<string, number>>;
-  /** Virtual ms per real ms would be a day's worth; this is real seconds. */
+  /** Real ones. */
   readonly seconds: number;
 }
 
@@ -131,6 +137,8 @@ function fieldOptions(options: SoakOptions): FieldOptions {
     seed: options.seed,
     nodes: options.nodes,
     gateways: options.gateways,
+    relays: options.relays,
+    air: options.air || options.relays > 0,
     settings: { interval: options.interval },
     outbox: options.outbox,
     meshLoss: options.meshLoss,
