@@ -33,7 +33,7 @@ export interface MeshConfig {
   readonly friend?: boolean;
   /** Be a Low Power node: look for a friend, and have the receiver on at its word only (`stack.lowPower`). */
   readonly lowPower?: LowPowerSettings;
-  /** Own PDUs. Default 3 × 20 ms. */
+  /** Own PDUs. Default 2 × 20 ms. */
   readonly networkTransmit?: Retransmission;
   /** Relayed PDUs. Default 2 × 20 ms. */
   readonly relayRetransmit?: Retransmission;

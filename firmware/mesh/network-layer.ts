@@ -5,7 +5,7 @@ import type { KeyStore, NetworkCredentials } from "./keys.js";
 import type { MeshStorage } from "./mesh-storage.js";
 import { MessageCache } from "./message-cache.js";
 import { NetworkCodec, type NetworkPdu, type NetworkReason } from "./network.js";
-import type { NodeState, Retransmission } from "./node-state.js";
+import type { NodeState } from "./node-state.js";
 import { SequenceCounter } from "./sequence.js";
 import type { MeshLimits } from "./timing.js";
 
@@ -18,7 +18,10 @@ export interface IvIndexView {
 
 export interface NetworkLayerOptions {
   readonly storage: MeshStorage;
+  /** For PDUs of this node. */
   readonly transmit: (adStructure: Uint8Array, count: number, intervalMs: number) => boolean;
+  /** For PDUs that it relays. */
+  readonly relay: (adStructure: Uint8Array, count: number, intervalMs: number) => boolean;
   readonly counters: Counters;
   readonly limits: MeshLimits;
   readonly state: NodeState;
@@ -98,7 +101,12 @@ export class NetworkLayer {
       if (!this.#state.relay || this.friend?.owns(pdu.dst) === true) return;
       frame = this.#codec.relay(pdu, pdu.ttl - 1);
     }
-    this.#counters.add(this.#transmit(frame, this.#state.relayRetransmit) ? "relayed" : "relay-full");
+    const { count, intervalMs } = this.#state.relayRetransmit;
+    if (this.#options.relay(frame, count, intervalMs)) this.#counters.add("relayed");
+    else {
+      this.#counters.add("queue-full");
+      this.#counters.add("relay-full");
+    }
   }
 
   /** Sends a PDU of this node. @returns false when the bearer has no room */
@@ -113,7 +121,11 @@ export class NetworkLayer {
     transport: Uint8Array,
   ): boolean {
     const frame = this.#codec.encode(credentials, ivIndex, ctl, ttl, seq, src, dst, transport);
-    if (!this.#transmit(frame, this.#state.networkTransmit)) return false;
+    const { count, intervalMs } = this.#state.networkTransmit;
+    if (!this.#options.transmit(frame, count, intervalMs)) {
+      this.#counters.add("queue-full");
+      return false;
+    }
     this.#counters.add("sent");
     return true;
   }
@@ -150,11 +162,5 @@ export class NetworkLayer {
   /** Forgets which PDUs were seen. */
   clear(): void {
     this.#cache.clear();
-  }
-
-  #transmit(adStructure: Uint8Array, how: Retransmission): boolean {
-    if (this.#options.transmit(adStructure, how.count, how.intervalMs)) return true;
-    this.#counters.add("queue-full");
-    return false;
   }
 }

@@ -23,7 +23,7 @@ export function makeState(config: MeshConfig): NodeState {
     config.unicastAddress,
     config.elements ?? 1,
     config.defaultTtl ?? 5,
-    config.networkTransmit ?? { count: 3, intervalMs: 20 },
+    config.networkTransmit ?? { count: 2, intervalMs: 20 },
     config.relayRetransmit ?? { count: 2, intervalMs: 20 },
   );
   state.relay = config.relay ?? false;

@@ -28,6 +28,7 @@ import type { NodeState } from "./node-state.js";
 import { NodeStore } from "./node-store.js";
 import { ACCESS_MAX, AdType, COMPANY_ID, ControlOpcode, VENDOR_MODEL_COAP } from "./numbers.js";
 import type { UpperPdu } from "./reassembly.js";
+import { Repetitions } from "./repetitions.js";
 import { sendingKeys } from "./sending-keys.js";
 import { DEFAULT_LIMITS, timingOf } from "./timing.js";
 import { Transport } from "./transport.js";
@@ -67,6 +68,7 @@ export class MeshStack implements MeshNode {
   onReset: (() => void) | undefined;
   readonly #options: MeshStackOptions;
   readonly #network: NetworkLayer;
+  readonly #repetitions: Repetitions;
   readonly #transport: Transport;
   readonly #beaconing: Beaconing;
   readonly #access: AccessLayer;
@@ -105,9 +107,16 @@ export class MeshStack implements MeshNode {
       changed: (transmitChanged) => this.#ivChanged(transmitChanged),
       busy: () => this.#transport.busy,
     });
+    this.#repetitions = new Repetitions({
+      transmit: options.transmit,
+      counters: this.counters,
+      now: options.now,
+      capacity: limits.repetitions,
+    });
     this.#network = new NetworkLayer({
       storage,
       transmit: options.transmit,
+      relay: (frame, count, interval) => this.#repetitions.send(frame, count, interval),
       counters: this.counters,
       limits,
       state: this.state,
@@ -178,6 +187,7 @@ export class MeshStack implements MeshNode {
     if (this.#gone) return NEVER;
     return Math.min(
       this.#access.deadline,
+      this.#repetitions.deadline,
       this.#transport.deadline,
       this.#beaconing.deadline,
       this.heartbeat.deadline,
@@ -192,6 +202,7 @@ export class MeshStack implements MeshNode {
   tick(now: number): void {
     if (this.#gone) return;
     this.#access.tick(now);
+    this.#repetitions.tick(now);
     this.#transport.tick(now);
     this.#beaconing.tick(now);
     this.heartbeat.tick(now);
@@ -314,6 +325,7 @@ export class MeshStack implements MeshNode {
     this.#gone = true;
     this.#resetAt = NEVER;
     this.#transport.clear();
+    this.#repetitions.clear();
     this.heartbeat.clear();
     this.friend?.clear();
     this.lowPower?.stop();

@@ -67,6 +67,8 @@ export interface MeshLimits {
   readonly rxSessions: number;
   /** Messages that wait or are being sent. */
   readonly txSessions: number;
+  /** Relayed PDUs between two of their transmissions; of further ones the bearer makes all transmissions in a row. */
+  readonly repetitions: number;
 }
 
 export const DEFAULT_LIMITS: MeshLimits = {
@@ -76,4 +78,5 @@ export const DEFAULT_LIMITS: MeshLimits = {
   messageCache: 128,
   rxSessions: 8,
   txSessions: 6,
+  repetitions: 32,
 };

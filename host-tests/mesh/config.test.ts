@@ -58,7 +58,7 @@ describe("mesh Configuration Server and Client", () => {
       client.configure(SERVER, ask.relaySet(true, { count: 3, intervalMs: 30 })).parameters,
       "0112",
     );
-    assert.equal(client.configure(SERVER, ask.networkTransmitGet()).parameters, "0a");
+    assert.equal(client.configure(SERVER, ask.networkTransmitGet()).parameters, "09");
     assert.equal(
       client.configure(SERVER, ask.networkTransmitSet({ count: 8, intervalMs: 320 })).parameters,
       "ff",
