@@ -42,7 +42,7 @@ const STEPS: readonly string[] = [
     sender_sequence INTEGER DEFAULT 0,
     UNIQUE (node, generation)
   ) STRICT;
-  CREATE UNIQUE INDEX contexts_in_use ON contexts (node_id, ifnull(hex(id_context), 'none')) WHERE active = 1;
+  CREATE UNIQUE INDEX contexts_in_use ON contexts (node_id, quote(id_context)) WHERE active = 1;
 
   CREATE TABLE readings (
     id INTEGER PRIMARY KEY,

@@ -85,66 +85,6 @@ describe("cloud keeping", () => {
   });
 
   describe("retention", () => {
-    it("makes hourly and daily means of what is old, and forgets the rest, without changing what a chart shows", async () => {
-      const node = new TestNode("node-1", 1);
-      const bench = await Bench.create({ nodes: [node] });
-      const { store, registry } = bench.cloud;
-      for (let i = 0; i < 4 * 24 * 6; i++) {
-        bench.receive(node.reading(2000 + (i % 100), 4000 + i).datagram);
-        bench.pass(10 * MINUTE);
-      }
-      const id = registry.numberOf("node-1")!;
-      const now = EPOCH + bench.now;
-      const midnight = Math.floor(now / DAY) * DAY;
-      const day = (back: number) =>
-        store.series(id, midnight - back * DAY, midnight - (back - 1) * DAY - 1, 1);
-      const rounded = (points: Awaited<ReturnType<typeof day>>) =>
-        points.map(({ count, temperature, temperatureMin, temperatureMax, humidity, humidityMax, battery }) =>
-          [count, temperature, temperatureMin, temperatureMax, humidity, humidityMax, battery].map((v) =>
-            v?.toFixed(6),
-          ),
-        );
-      const before = rounded(await day(2));
-      assert.equal(before[0][0], "144.000000");
-
-      const thin = async (keep: Parameters<Store["thin"]>[0]) => {
-        let pieces = 1;
-        while (await store.thin(keep, now)) pieces++;
-        return pieces;
-      };
-      assert.ok((await thin({ raw: DAY })) > 24);
-      assert.deepEqual(rounded(await day(2)), before, "hourly means");
-      assert.ok((await store.readings({ limit: 10_000 })).length < 230);
-      await thin({ raw: DAY, hourly: DAY });
-      assert.deepEqual(rounded(await day(2)), before, "daily means");
-      await thin({ raw: DAY, hourly: DAY, daily: DAY });
-      assert.deepEqual(await day(2), []);
-      assert.equal((await day(1)).length, 1);
-      await bench.cloud.stop();
-    });
-
-    it("takes a late reading into the mean of its hour", async () => {
-      const node = new TestNode("node-1", 1);
-      const bench = await Bench.create({ nodes: [node], now: DAY });
-      const { store } = bench.cloud;
-      bench.receive(node.reading(2000).datagram);
-      bench.pass(3 * HOUR);
-      await store.thin({ raw: HOUR }, EPOCH + bench.now);
-      bench.receive(
-        node.readings([
-          { age: 3 * 3600, humidity: 5000 },
-          { age: 3 * 3600, temperature: 2300 },
-        ]).datagram,
-      );
-      bench.pass(3 * HOUR);
-      await store.thin({ raw: HOUR }, EPOCH + bench.now);
-      const [mean] = await store.series(bench.cloud.registry.numberOf("node-1")!, 0, EPOCH + bench.now, 1);
-      assert.equal(mean.count, 3);
-      assert.equal(mean.temperatureMax, 23);
-      assert.equal(mean.humidityMin, 40);
-      await bench.cloud.stop();
-    });
-
     it("is set by a text that is checked", () => {
       assert.deepEqual(parseKeep("raw=30d, hourly=1y"), { raw: 30 * DAY, hourly: 366 * DAY });
       assert.deepEqual(parseKeep("sealed=2w,daily=12h"), { sealed: 14 * DAY, daily: 12 * HOUR });

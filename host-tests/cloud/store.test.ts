@@ -144,37 +144,6 @@ describe("store", () => {
   });
 
   describe("history", () => {
-    it("gives the newest in ascending order, by node and time, and means of spans", async () => {
-      const nodes = [new TestNode("a", 1), new TestNode("b", 2)];
-      const bench = await start(nodes);
-      for (let minute = 0; minute < 60; minute++) {
-        bench.receive(nodes[0].reading(2000 + minute).datagram);
-        bench.receive(nodes[1].reading(1000).datagram);
-        bench.pass(60_000);
-      }
-      const { store, registry } = bench.cloud;
-      const a = registry.numberOf("a")!;
-      const last = await store.readings({ node: a, limit: 3 });
-      assert.deepEqual(
-        last.map(({ temperature }) => temperature),
-        [2057, 2058, 2059],
-      );
-      assert.equal((await store.readings({ limit: 1000 })).length, 120);
-      const from = last[0].time - 57 * 60_000;
-      assert.equal((await store.readings({ from, to: from + 9 * 60_000, limit: 1000 })).length, 20);
-      const series = await store.series(a, from, from + 3_600_000 - 1, 6);
-      assert.deepEqual(
-        series.map(({ count, temperature, temperatureMin, temperatureMax }) => [
-          count,
-          temperature,
-          temperatureMin,
-          temperatureMax,
-        ]),
-        [0, 1, 2, 3, 4, 5].map((i) => [10, (2004.5 + 10 * i) / 100, 20 + i / 10, (2009 + 10 * i) / 100]),
-      );
-      await bench.cloud.stop();
-    });
-
     it("stays when its node is removed, and is there when it comes back", async () => {
       const node = new TestNode("node-1", 1);
       const bench = await start([node]);
@@ -189,33 +158,6 @@ describe("store", () => {
       await bench.cloud.registry.upsert(node.spec);
       assert.equal(bench.cloud.registry.get("node-1")?.last?.temperature, 20);
       await bench.cloud.stop();
-    });
-
-    it("of events is bounded", async () => {
-      const bench = await start();
-      for (let i = 0; i < 50; i++) {
-        bench.cloud.note("test", `number ${i}`);
-        bench.pass(1000);
-      }
-      await bench.cloud.store.thin({ events: 10 }, Date.now());
-      const events = await bench.cloud.store.events({ limit: 100 });
-      assert.equal(events.length, 10);
-      assert.equal(events[0].detail, "number 49");
-      await bench.cloud.stop();
-    });
-  });
-
-  describe("a backup", () => {
-    it("of a running store is a whole one", async () => {
-      const node = new TestNode("node-1", 1);
-      const bench = await start([node]);
-      bench.receive(node.reading(2000).datagram);
-      const copy = join(directory, "copy.db");
-      await bench.cloud.store.backup(copy);
-      await bench.cloud.stop();
-      const restored = await Bench.create({ store: openSqlite({ file: copy }), storeKey: KEY });
-      assert.equal(restored.cloud.registry.get("node-1")?.last?.temperature, 20);
-      await restored.cloud.stop();
     });
   });
 
