@@ -1,3 +1,4 @@
+import config from "mc/config";
 import { fromHex, toHex } from "../../firmware/bytes/hex.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";
 import { type Identity, loadIdentity } from "../../firmware/roles/identity.js";
@@ -13,6 +14,8 @@ import { Console } from "./console.js";
 /** Seconds. The heartbeat below shows that the machine's loop goes round; a callback that never ends is a reset. */
 const WATCHDOG = 60;
 const HEARTBEAT = 20_000;
+/** With `config.heapReport`, for tests: how often the console tells what is needed of the heap, ms. */
+const HEAP_REPORT = 1000;
 /** So that the answer to a command has left before the chip restarts. */
 const FAREWELL = 50;
 
@@ -56,6 +59,7 @@ export function startDevice({ kind, listen, run }: DeviceOptions): void {
   const log = (line: string) => console.log(line);
   const commands = new Map<string, (rest: string) => string>();
   commands.set("status", () => status(storage));
+  commands.set("heap", () => heap(true));
   commands.set("restart", () => {
     clock.at(clock.now() + FAREWELL, () => board.restart());
     return "restarting";
@@ -79,6 +83,13 @@ export function startDevice({ kind, listen, run }: DeviceOptions): void {
   }
   const hal: BoardHal = { clock, crypto: new BoardCrypto(), bearer: new BoardBearer(), storage, board };
   run({ hal, identity: stored, log, command: (word, body) => commands.set(word, body) });
+  if (config.heapReport !== undefined) {
+    const report = () => {
+      log(heap(true));
+      clock.at(clock.now() + HEAP_REPORT, report);
+    };
+    report();
+  }
   log(`${stored.name} runs, ${status(storage)}`);
 }
 
@@ -98,7 +109,11 @@ function takeIdentity(storage: KeyValueStore, text: string): Refusal<string> | u
 }
 
 function status(storage: BoardStore): string {
-  const { slots, chunks, freeHeap } = memoryInUse();
   const { erases, torn, liveBytes } = storage.figures;
-  return `heap ${slots}+${chunks} B, free ${freeHeap} B, store ${liveBytes} B, ${erases} erases, ${torn} torn`;
+  return `${heap(false)}, store ${liveBytes} B, ${erases} erases, ${torn} torn`;
+}
+
+function heap(collect: boolean): string {
+  const { slots, chunks, freeHeap } = memoryInUse(collect);
+  return `heap ${slots}+${chunks} B, free ${freeHeap} B`;
 }

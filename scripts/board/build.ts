@@ -43,6 +43,8 @@ export class BuildFailed extends Error {}
 
 export interface BuildOptions {
   readonly target: Target;
+  /** Entries of the manifest's `config`, in place of its own. */
+  readonly config?: Readonly<Record<string, string>>;
   /** Called with each line that the tools print. */
   readonly onLine?: (line: string) => void;
 }
@@ -62,7 +64,7 @@ export async function buildImage(
   tools: BuildTools,
   options: BuildOptions,
 ): Promise<BuiltImage> {
-  const { target, onLine } = options;
+  const { target } = options;
   const folder = join(REPOSITORY, "manifests", name);
   const modulesFolder = join(OUTPUT, "modules", name);
   const sources = moduleSources(join(folder, "manifest.json"));
@@ -72,7 +74,7 @@ export async function buildImage(
   const intermediate = join(OUTPUT, "tmp", "nrf52", target, "release", name);
   // Names of modules that are no longer part of it would stay in the image.
   rmSync(intermediate, { recursive: true, force: true });
-  await mcconfig(folder, target, tools, modulesFolder, onLine);
+  await mcconfig(folder, tools, modulesFolder, options);
 
   const binaries = join(OUTPUT, "bin", "nrf52", target, "release", name);
   const makefile = readFileSync(join(intermediate, "makefile"), "utf8");
@@ -224,17 +226,17 @@ function moduleSources(manifest: string, seen = new Set<string>()): string[] {
 
 async function mcconfig(
   folder: string,
-  target: Target,
   tools: BuildTools,
   modulesFolder: string,
-  onLine: ((line: string) => void) | undefined,
+  { target, config = {}, onLine }: BuildOptions,
 ): Promise<void> {
   // A target outside of the SDK by its relative path: mcconfig makes the option's letters small.
   const platform =
     target === "dk"
       ? "nrf52/dk"
       : `nrf52:${relative(folder, join(REPOSITORY, "manifests", "targets", target))}`;
-  const child = spawn(tools.mcconfig, ["-m", "-p", platform, "-t", "build", "-o", OUTPUT], {
+  const entries = Object.entries(config).map(([name, value]) => `${name}=${value}`);
+  const child = spawn(tools.mcconfig, ["-m", "-p", platform, "-t", "build", "-o", OUTPUT, ...entries], {
     cwd: folder,
     env: {
       ...process.env,

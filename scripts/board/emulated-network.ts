@@ -56,6 +56,8 @@ interface Running {
 
 export class EmulatedNetwork {
   readonly measured: Measured[] = [];
+  /** Bytes of JavaScript heap that a board needed at the most, where its image reports it. */
+  readonly heapPeak = new Map<string, number>();
   readonly complaints: (Complaint & { readonly device: string })[] = [];
   readonly boards = new Map<string, Running>();
   readonly server: RunningServer;
@@ -135,6 +137,11 @@ export class EmulatedNetwork {
     this.boards.set(name, { device, board });
     board.onLine = (_uart, line) => {
       onLine?.(name, line);
+      const heap = /^heap (\d+)\+(\d+) B/.exec(line);
+      if (heap !== null) {
+        const bytes = Number(heap[1]) + Number(heap[2]);
+        this.heapPeak.set(name, Math.max(bytes, this.heapPeak.get(name) ?? 0));
+      }
       const values = /^measured (-?\d+) (\d+)$/.exec(line);
       if (values !== null) {
         this.measured.push({

@@ -1,0 +1,188 @@
+/** `npm run test:board`: the images built, booted and at work on emulated boards, against DESIGN §6. */
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Random } from "../sim/random.js";
+import { exceeded, FLASH_LIMIT, HEAP_LIMIT, type Measured, TIME_LIMIT } from "./board/budgets.js";
+import { BuildFailed, type BuiltImage, buildImage, TARGETS, type Target } from "./board/build.js";
+import { EmulatedNetwork } from "./board/emulated-network.js";
+import { runBench, runSelfTest } from "./board/selftest.js";
+import { type CutsResult, cutsFromTheBeginning, cutsInARow } from "./board/store-cuts.js";
+import { type BuildTools, findBuildTools, findEmulator, MissingTool } from "./board/tools.js";
+import { decimal, newCommand, wholeNumber } from "./cli.js";
+
+const command = newCommand(
+  "test:board",
+  "Builds the board images for both targets, boots them on the emulated nRF52840, runs the specification vectors, power cuts and the main job on them, and holds them against their budgets. Without the SDK or the emulator it says what is missing, and exits 0.",
+)
+  .option(
+    "--seconds <n>",
+    "how long the main job runs, in wall time, on each target",
+    wholeNumber(20, 7200),
+    60,
+  )
+  .option("--interval <s>", "seconds between a node's readings", decimal(1, 600), 5)
+  .option("--loss <p>", "probability that a frame is lost on a link", decimal(0, 0.9), 0.1)
+  .option("--cuts <n>", "power cuts of the store, of either kind", wholeNumber(0, 5000), 60)
+  .option("--json <file>", "write what was measured to this file")
+  .allowExcessArguments(false)
+  .parse();
+
+const options = command.opts<{
+  seconds: number;
+  interval: number;
+  loss: number;
+  cuts: number;
+  json?: string;
+}>();
+
+const measured: Measured[] = [];
+let failed = 0;
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function check(name: string, failures: readonly string[]): void {
+  say(`${failures.length === 0 ? "ok  " : "FAIL"} ${name}`);
+  for (const failure of failures.slice(0, 10)) say(`       ${failure}`);
+  if (failures.length > 0) failed++;
+}
+
+/** The readings that the server has by now. */
+async function readingsOf(network: EmulatedNetwork): Promise<ReadonlySet<string>> {
+  const response = await fetch(`${network.server.httpUrl}/api/readings?limit=1000`);
+  const body = (await response.json()) as { node: string; temperature: number; humidity: number }[];
+  return new Set(body.map(({ node, temperature, humidity }) => `${node} ${temperature} ${humidity}`));
+}
+
+async function mainJob(
+  emulator: string,
+  elf: Record<"node" | "relay" | "gateway", string>,
+  target: Target,
+  directory: string,
+): Promise<void> {
+  const { seconds, interval, loss } = options;
+  const network = await EmulatedNetwork.start({
+    emulator,
+    elf,
+    nodes: 2,
+    relays: 1,
+    gateways: 1,
+    loss,
+    seed: 1,
+    interval,
+    directory,
+  });
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  const due = network.measured.slice();
+  // What was measured last is still on its way; a retransmission may take its time.
+  let missing = due;
+  for (let wait = 0; wait < 60 && missing.length > 0; wait++) {
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const stored = await readingsOf(network);
+    missing = due.filter(
+      ({ node, temperature, humidity }) => !stored.has(`${node} ${temperature} ${humidity}`),
+    );
+  }
+  await network.stop();
+  const failures = network.complaints.map(({ device, line }) => `${device}: ${line}`);
+  if (due.length < (2 * seconds) / interval / 3) failures.push(`only ${due.length} readings were measured`);
+  failures.push(
+    ...missing.map(({ node, temperature, humidity }) => `lost: ${node} ${temperature} °C ${humidity} %`),
+  );
+  check(`${target}: two nodes, a relay and a gateway bring ${due.length} readings to the server`, failures);
+  for (const [device, bytes] of network.heapPeak) {
+    const image = device.replace(/-\d+$/, "");
+    measured.push({
+      name: `${target}: JavaScript heap of ${device} at the peak`,
+      value: bytes / 1024,
+      limit: HEAP_LIMIT[image]! / 1024,
+      unit: "KB",
+    });
+  }
+}
+
+async function buildAll(
+  tools: BuildTools,
+  target: Target,
+  names: readonly string[],
+): Promise<Map<string, BuiltImage>> {
+  const images = new Map<string, BuiltImage>();
+  for (const name of names) {
+    const image = await buildImage(name, tools, { target, config: { heapReport: "yes" } });
+    images.set(name, image);
+    if (["node", "relay", "gateway"].includes(name)) {
+      measured.push({
+        name: `${target}: flash of ${name}`,
+        value: image.figures.flash / 1024,
+        limit: FLASH_LIMIT / 1024,
+        unit: "KB",
+      });
+    }
+  }
+  return images;
+}
+
+function cutsCheck(name: string, { cuts, failures }: CutsResult): void {
+  check(`${name}, ${cuts} times: no value lost, mixed or taken back`, failures);
+}
+
+async function run(tools: BuildTools, emulator: string, directory: string): Promise<void> {
+  for (const target of TARGETS) {
+    const roles = ["node", "relay", "gateway"];
+    const names = target === "dk" ? ["selftest", "bench", "storetest", ...roles] : roles;
+    const images = await buildAll(tools, target, names);
+    check(`${target}: ${names.join(", ")} are built`, []);
+    const elf = (name: string) => images.get(name)!.elf;
+    if (target === "dk") {
+      const { passed, failures } = await runSelfTest(emulator, elf("selftest"));
+      check(`the specification vectors and the hardware's promises, on the chip: ${passed} passed`, failures);
+      for (const [name, value] of await runBench(emulator, elf("bench"))) {
+        measured.push({ name, value, limit: TIME_LIMIT[name] ?? Number.POSITIVE_INFINITY, unit: "ms" });
+      }
+      const cuts = { emulator, elf: elf("storetest"), flash: join(directory, "cuts.flash") };
+      // A page is full after some 900 words: this goes through the first turns of the log.
+      const operations = Array.from(
+        { length: options.cuts },
+        (_, i) => 1 + Math.round((i * 2500) / options.cuts),
+      );
+      cutsCheck("power cuts from the beginning", await cutsFromTheBeginning(cuts, operations));
+      const random = new Random(1);
+      cutsCheck("power cuts in a row", await cutsInARow(cuts, options.cuts, () => random.next()));
+    }
+    await mainJob(
+      emulator,
+      { node: elf("node"), relay: elf("relay"), gateway: elf("gateway") },
+      target,
+      join(directory, target),
+    );
+  }
+}
+
+const directory = mkdtempSync(join(tmpdir(), "board-"));
+try {
+  const tools = findBuildTools();
+  const emulator = findEmulator();
+  await run(tools, emulator, directory);
+  for (const { name, value, limit, unit } of measured) {
+    const bound = Number.isFinite(limit) ? ` of at most ${limit}` : "";
+    say(`${value.toFixed(unit === "ms" ? 2 : 1).padStart(8)} ${unit}${bound}  ${name}`);
+  }
+  const over = exceeded(measured);
+  check(
+    "budgets of DESIGN §6",
+    over.map(({ name, value, limit, unit }) => `${name}: ${value.toFixed(2)} ${unit}, at most ${limit}`),
+  );
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(measured, undefined, 2)}\n`);
+  process.exitCode = failed === 0 ? 0 : 1;
+} catch (error) {
+  if (error instanceof MissingTool) say(`skipped: ${error.message}`);
+  else if (error instanceof BuildFailed) {
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  } else throw error;
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}
