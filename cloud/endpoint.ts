@@ -275,11 +275,8 @@ export class CloudEndpoint {
   /** The context that a request counts under: the one it came with, or the one that it puts into its place. */
   #contextFor(change: Change<DeviceContext>): { context: DeviceContext; takeover: Takeover | undefined } {
     if (change.kind !== "replace") return { context: change.context, takeover: undefined };
-    const { registry } = this.#options;
-    const context = change.context.successor(change);
-    const takeover = registry.takeover(change.context, context);
-    registry.replace(context.device, context);
-    const { name } = context.device.record;
+    const renewed = this.#options.registry.takeOver(change);
+    const { name } = change.context.device.record;
     this.#happened({
       kind: "system",
       severity: "info",
@@ -287,7 +284,7 @@ export class CloudEndpoint {
       detail: `${name} had lost its place, and has agreed on new keys with the server`,
       node: name,
     });
-    return { context, takeover };
+    return renewed;
   }
 
   #readings(

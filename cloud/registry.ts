@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { ContextParameterError, type ContextParameters, deriveContext } from "../firmware/oscore/context.js";
 import { ContextTable } from "../firmware/oscore/context-table.js";
+import type { Change } from "../firmware/oscore/store.js";
 import type { Crypto } from "../hal/hal.js";
 import { type ContextHost, DeviceContext, FRESH } from "./context.js";
 import { Device } from "./device.js";
@@ -133,10 +134,19 @@ export class Registry {
     if (context !== undefined) this.#contexts.add(context);
   }
 
-  /** What the store has to be told about a context that is to take over. */
-  takeover(from: DeviceContext, successor: DeviceContext): Takeover {
-    const keys = keysOf(successor.parameters);
-    return { from, fingerprint: this.#vault.fingerprint(keys), keys: this.#vault.seal(keys) };
+  /** Puts the keys that node and server have made (RFC 8613 App. B.2) into the place of the former ones, in memory only. */
+  takeOver(change: Change<DeviceContext> & { kind: "replace" }): {
+    readonly context: DeviceContext;
+    readonly takeover: Takeover;
+  } {
+    const from = change.context;
+    const context = from.successor(change);
+    this.replace(from.device, context);
+    const keys = keysOf(context.parameters);
+    return {
+      context,
+      takeover: { from, fingerprint: this.#vault.fingerprint(keys), keys: this.#vault.seal(keys) },
+    };
   }
 
   /** As firmware/oscore's ContextStore asks. */
