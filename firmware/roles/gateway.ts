@@ -70,6 +70,7 @@ export class GatewayRole implements Timed {
   #healthDue = NEVER;
   #nextHealth = NEVER;
   #nextFeed = NEVER;
+  #reported = false;
   #stopping = false;
 
   /**
@@ -191,8 +192,9 @@ export class GatewayRole implements Timed {
     }
     if (now < this.#nextHealth) return;
     const alone = this.#healthDue + SESSIONS_WAITED * this.#healthInterval;
-    // A radio session that somebody else begins carries the report for nothing.
-    if (!this.#saving || this.uplink.isOpen(now) || now >= alone) this.#tellHealth(now);
+    // A radio session that somebody else begins carries the report for nothing. Only the first one never waits.
+    const mayWait = this.#saving && this.#reported && !this.uplink.isOpen(now);
+    if (!mayWait || now >= alone) this.#tellHealth(now);
     else this.#nextHealth = alone;
   }
 
@@ -202,6 +204,7 @@ export class GatewayRole implements Timed {
     this.#healthDue = now + (early ? FIRST_HEALTH : this.#healthInterval);
     this.#nextHealth = this.#healthDue;
     if (early || this.#link.busy) return;
+    this.#reported = true;
     const report = this.health(now);
     this.#link.post(report.payload, now, (outcome) => {
       if (outcome === "accepted") report.told();
