@@ -241,7 +241,7 @@ export class Registry {
     await this.settle();
     const saved = await this.#save(spec, known, meshAddress, context, replayWindow);
 
-    const device = known ?? (await this.#revive(saved.node));
+    const device = await this.#deviceOf(saved.node);
     device.record = saved.node;
     this.#keep(device);
     // What is in memory of keys that stay is never older than what is on the disk.
@@ -252,6 +252,12 @@ export class Registry {
     this.#changes++;
     this.onChanged(device, known === undefined ? "added" : "changed");
     return { created: known === undefined, node: this.info(device) };
+  }
+
+  async #deviceOf(record: NodeRecord): Promise<Device> {
+    const device = this.#byId.get(record.id) ?? (await this.#revive(record));
+    // Somebody else may have had it first while we waited.
+    return this.#byId.get(record.id) ?? device;
   }
 
   /** A new device, or one whose name was here before: then with its newest reading. */
@@ -362,7 +368,7 @@ export class Registry {
     const gone = new Set(id === undefined ? this.#byId.keys() : [id]);
     for (const { node, context } of registered) {
       gone.delete(node.id);
-      const device = this.#byId.get(node.id) ?? (await this.#revive(node));
+      const device = await this.#deviceOf(node);
       const changed = !isDeepStrictEqual(device.record, node) || device.context?.id !== context?.id;
       if (!changed && this.#byId.has(node.id)) continue;
       device.record = node;

@@ -183,12 +183,7 @@ async function activate(
   dropped: number[],
 ): Promise<ContextRecord | undefined> {
   const { fingerprint, nodeId, idContext, keys, seen, senderSequence } = draft;
-  const { rows: holders } = await client.query<{ name: string }>(
-    `SELECT n.name FROM contexts c JOIN nodes n ON n.id = c.node
-     WHERE c.active AND c.node_id = $1 AND c.id_context IS NOT DISTINCT FROM $2 AND c.node <> $3`,
-    [nodeId, nullable(idContext), node],
-  );
-  if (holders.length > 0) throw new ContextTaken(holders[0].name);
+  await refuseTaken(client, node, draft);
   const { rows: current } = await client.query<{ provisioned: Buffer }>(
     "SELECT provisioned FROM contexts WHERE node = $1 AND active",
     [node],
@@ -203,14 +198,31 @@ async function activate(
      VALUES ($1, (SELECT coalesce(max(generation), 0) + 1 FROM contexts WHERE node = $1), $2, $2, $3, $4, $5, true, $6, $7)
      ON CONFLICT (fingerprint) DO UPDATE SET node = excluded.node, active = true, keys = excluded.keys,
        generation = CASE c.node WHEN excluded.node THEN c.generation ELSE excluded.generation END
+     WHERE NOT c.active
      RETURNING id`,
     [node, fingerprint, nodeId, nullable(idContext), keys, replayWindow, nullable(seen)],
   );
+  // Another server has given these very keys to another node since we looked.
+  if (rows.length === 0) await refuseTaken(client, node, draft);
   await client.query("INSERT INTO sequences (context, next) VALUES ($1, $2) ON CONFLICT DO NOTHING", [
     rows[0].id,
     nullable(senderSequence),
   ]);
   return keep(client, node, replayWindow);
+}
+
+/** @throws ContextTaken when another node has these IDs */
+async function refuseTaken(
+  client: ClientBase,
+  node: number,
+  { nodeId, idContext }: ContextDraft,
+): Promise<void> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT n.name FROM contexts c JOIN nodes n ON n.id = c.node
+     WHERE c.active AND c.node_id = $1 AND c.id_context IS NOT DISTINCT FROM $2 AND c.node <> $3`,
+    [nodeId, nullable(idContext), node],
+  );
+  if (rows.length > 0) throw new ContextTaken(rows[0].name);
 }
 
 /** Keys that nothing needs any more are forgotten; sealed messages need theirs. */

@@ -26,7 +26,6 @@ export class CloudContexts implements ContextStore<DeviceContext> {
   readonly store: Store;
   readonly #queue: CommitQueue;
   readonly #waiting = new Map<Exchange, (accepted: boolean) => void>();
-  #made = 0;
 
   private constructor(store: Store) {
     this.store = store;
@@ -45,10 +44,11 @@ export class CloudContexts implements ContextStore<DeviceContext> {
         if (device.context === context) this.registry.replace(device, former);
       },
       replaced: (device) => this.registry.refresh(device.record.id),
-      committed: () => {},
-      failed: (error) => {
-        throw error;
+      // What was decided once more waits for the next commit.
+      committed: () => {
+        if (this.#queue.length > 0) this.#queue.flush(() => 0);
       },
+      failed: () => {},
     });
   }
 
@@ -81,10 +81,7 @@ export class CloudContexts implements ContextStore<DeviceContext> {
   }
 
   /** @param outer the request; requests that are not the same bytes differ */
-  async commit(
-    change: Change<DeviceContext>,
-    outer = Uint8Array.of(this.#made >> 8, this.#made++),
-  ): Promise<boolean> {
+  async commit(change: Change<DeviceContext>, outer = hostCrypto.random(8)): Promise<boolean> {
     const { device } = change.context;
     // What RequestVerifier has seen already.
     const { window } = change.context;

@@ -267,6 +267,7 @@ export function describeStore(name: string, place: (suite: Mocha.Context) => Pro
         b.keys.record = { ...FRESH, highest: 0, lastRequest: Uint8Array.of(1) };
         const full = readingOf(a, HIGHEST, { gateway: b.node.id, hops: 3, temperature: -4000, position: 49 });
         const empty = readingOf(a, HIGHEST, {
+          time: START + HIGHEST + 1,
           temperature: undefined,
           humidity: undefined,
           battery: undefined,
