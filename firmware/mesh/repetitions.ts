@@ -14,7 +14,7 @@ interface Waiting {
   readonly bytes: Uint8Array;
   length: number;
   interval: number;
-  /** Transmissions still to come; 0: the place is free. */
+  /** Transmissions still to come. */
   left: number;
   at: number;
 }
@@ -36,6 +36,8 @@ const NEVER = Number.POSITIVE_INFINITY;
 export class Repetitions {
   readonly #options: RepetitionsOptions;
   readonly #waiting: Waiting[] = [];
+  /** Places that were used before. */
+  readonly #free: Waiting[] = [];
   deadline = NEVER;
 
   constructor(options: RepetitionsOptions) {
@@ -50,10 +52,11 @@ export class Repetitions {
   send(adStructure: Uint8Array, count: number, intervalMs: number): boolean {
     const { transmit, now } = this.#options;
     if (count === 1) return transmit(adStructure, 1, intervalMs);
-    const place = this.#place();
     // So many frames wait that the bearer's own way is the better one for this one.
-    if (place === undefined) return transmit(adStructure, count, intervalMs);
+    if (this.#waiting.length >= this.#options.capacity) return transmit(adStructure, count, intervalMs);
     if (!transmit(adStructure, 1, intervalMs)) return false;
+    const place = this.#free.pop() ?? newPlace();
+    this.#waiting.push(place);
     place.bytes.set(adStructure);
     place.length = adStructure.length;
     place.interval = intervalMs;
@@ -66,9 +69,9 @@ export class Repetitions {
   tick(now: number): void {
     if (this.deadline > now) return;
     let deadline = NEVER;
+    let kept = 0;
     for (let i = 0; i < this.#waiting.length; i++) {
       const waiting = this.#waiting[i];
-      if (waiting.left === 0) continue;
       if (waiting.at <= now) {
         const { bytes, length, interval } = waiting;
         if (!this.#options.transmit(bytes.subarray(0, length), 1, interval)) {
@@ -77,22 +80,24 @@ export class Repetitions {
         waiting.left--;
         waiting.at = now + interval;
       }
-      if (waiting.left > 0 && waiting.at < deadline) deadline = waiting.at;
+      if (waiting.left === 0) {
+        this.#free.push(waiting);
+        continue;
+      }
+      this.#waiting[kept++] = waiting;
+      if (waiting.at < deadline) deadline = waiting.at;
     }
+    this.#waiting.length = kept;
     this.deadline = deadline;
   }
 
   /** Forgets all that waits. */
   clear(): void {
-    for (const waiting of this.#waiting) waiting.left = 0;
+    this.#waiting.length = 0;
     this.deadline = NEVER;
   }
+}
 
-  #place(): Waiting | undefined {
-    for (let i = 0; i < this.#waiting.length; i++) if (this.#waiting[i].left === 0) return this.#waiting[i];
-    if (this.#waiting.length >= this.#options.capacity) return undefined;
-    const place = { bytes: new Uint8Array(AD_STRUCTURE_MAX), length: 0, interval: 0, left: 0, at: NEVER };
-    this.#waiting.push(place);
-    return place;
-  }
+function newPlace(): Waiting {
+  return { bytes: new Uint8Array(AD_STRUCTURE_MAX), length: 0, interval: 0, left: 0, at: NEVER };
 }
