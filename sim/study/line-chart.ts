@@ -33,7 +33,7 @@ export function lineChart({ title, xTitle, x, panels }: Chart): string {
   const height = legendTop + 18 * Math.ceil(names.length / 3) + 4;
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="11">`,
-    `<title>${escape(title)}</title>`,
+    `<title>${escapeText(title)}</title>`,
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
   ];
   for (const [i, panel] of panels.entries()) {
@@ -44,7 +44,7 @@ export function lineChart({ title, xTitle, x, panels }: Chart): string {
     const top = legendTop + 18 * Math.floor(i / 3);
     parts.push(
       `<path d="M${left} ${top}h22" stroke="${colour(i)}" stroke-width="2.5"/>`,
-      `<text x="${left + 28}" y="${top + 4}">${escape(name)}</text>`,
+      `<text x="${left + 28}" y="${top + 4}">${escapeText(name)}</text>`,
     );
   });
   parts.push("</svg>");
@@ -57,7 +57,7 @@ function drawPanel(panel: Panel, left: number, x: Chart["x"], xTitle: string): s
   const max = panel.max ?? niceAbove(Math.max(...values, 1e-9));
   const across = (i: number) => round(left + (width * (i + 0.5)) / x.length);
   const up = (value: number) => round(top + height - (height * Math.min(value, max)) / max);
-  const parts = [`<text x="${left}" y="${top - 14}" font-size="13">${escape(panel.title)}</text>`];
+  const parts = [`<text x="${left}" y="${top - 14}" font-size="13">${escapeText(panel.title)}</text>`];
   for (let tick = 0; tick <= 4; tick++) {
     const value = (max * tick) / 4;
     parts.push(
@@ -69,7 +69,7 @@ function drawPanel(panel: Panel, left: number, x: Chart["x"], xTitle: string): s
     parts.push(`<text x="${across(i)}" y="${top + height + 16}" text-anchor="middle">${value}</text>`);
   });
   parts.push(
-    `<text x="${left + width / 2}" y="${top + height + 34}" text-anchor="middle">${escape(xTitle)}</text>`,
+    `<text x="${left + width / 2}" y="${top + height + 34}" text-anchor="middle">${escapeText(xTitle)}</text>`,
   );
   panel.series.forEach((series, s) => {
     let path = "";
@@ -103,6 +103,6 @@ function round(value: number): number {
   return Math.round(value * 100) / 100;
 }
 
-function escape(text: string): string {
+function escapeText(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }
