@@ -79,13 +79,15 @@ export class Registry {
   onTrouble: (error: Error) => void = () => {};
   /** Changes of our own so far. */
   #changes = 0;
+  /** What others changed while the first look at the store was under way. */
+  readonly #missed = new Set<number | undefined>();
 
   constructor(store: Store, vault: Vault, crypto: Crypto, wallTime: () => number) {
     this.#store = store;
     this.#host = { crypto, reserve: (context, count) => store.reserve(context, count) };
     this.#vault = vault;
     this.#wallTime = wallTime;
-    store.onChanged = (node) => this.refresh(node);
+    store.onChanged = (node) => this.#missed.add(node);
   }
 
   /** @throws StartupError when the vault's key is not the one that the store was written with */
@@ -109,6 +111,8 @@ export class Registry {
       device.health = parseHealth(body, time);
       device.lastSeen = Math.max(device.lastSeen ?? 0, time);
     }
+    this.#store.onChanged = (node) => this.refresh(node);
+    for (const node of this.#missed) this.refresh(node);
   }
 
   #keep(device: Device): void {

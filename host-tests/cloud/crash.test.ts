@@ -6,14 +6,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { openSqlite } from "../../cloud/store/sqlite.js";
 import { Code } from "../../firmware/coap/numbers.js";
 import { Random } from "../../sim/random.js";
-import { crashNode, NODES } from "./crash-child.js";
+import { crashNode, NODES, openStore } from "./crash-child.js";
 import { decode, renumbered, type Sent, type TestNode } from "./helpers.js";
+import { postgresUrl } from "./postgres-server.js";
 
 /** The robustness lane asks for 200. */
-const ROUNDS = Number(process.env.CRASH_ROUNDS ?? 2);
+const ROUNDS = Number(process.env.CRASH_ROUNDS ?? 3);
 const CHILD = fileURLToPath(new URL("crash-child.ts", import.meta.url));
 
 const REPLAYED = 0x8000;
@@ -100,9 +100,15 @@ describe("cloud killed under load", function () {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  it(`has every acknowledged reading once and takes no replay, ${ROUNDS} times`, async () => {
+  it(`has every acknowledged reading once and takes no replay, ${ROUNDS} times (SQLite)`, () =>
+    rounds(join(directory, "store.db")));
+
+  it(`has every acknowledged reading once and takes no replay, ${ROUNDS} times (PostgreSQL)`, async function () {
+    await rounds(await postgresUrl(this));
+  });
+
+  async function rounds(place: string): Promise<void> {
     const random = new Random(Number(process.env.CRASH_SEED ?? 1));
-    const file = join(directory, "store.db");
     let port: number | undefined;
     const reporters: Reporter[] = [];
     for (let i = 0; i < NODES; i++) {
@@ -113,7 +119,7 @@ describe("cloud killed under load", function () {
     const count = () => reporters.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0);
 
     for (let round = 0; round < ROUNDS; round++) {
-      child = fork(CHILD, [file, "0"], { execArgv: ["--import", "tsx"] });
+      child = fork(CHILD, [place], { execArgv: ["--import", "tsx"] });
       [port] = (await once(child, "message")) as [number];
       // Everything that was accepted before comes once more, mixed with what is new.
       for (const reporter of reporters) reporter.replay();
@@ -134,7 +140,7 @@ describe("cloud killed under load", function () {
     );
     assert.ok(sum(({ refused }) => refused) > ROUNDS * NODES, "they were tried");
 
-    const store = openSqlite({ file });
+    const store = await openStore(place);
     const { nodes } = await store.load();
     for (const reporter of reporters) {
       const { id } = nodes.find(({ name }) => name === reporter.node.spec.name)!;
@@ -149,5 +155,5 @@ describe("cloud killed under load", function () {
       assert.ok(stored.length <= reporter.acknowledged.length + 1);
     }
     await store.close();
-  });
+  }
 });
