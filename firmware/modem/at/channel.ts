@@ -46,7 +46,7 @@ export interface AtChannelTiming {
   burstTime: number;
 }
 
-export const CHANNEL_TIMING: AtChannelTiming = { pause: 20, promptPause: 60, burst: 512, burstTime: 50 };
+export const CHANNEL_TIMING: AtChannelTiming = { pause: 20, promptPause: 60, burst: 512, burstTime: 55 };
 
 export interface AtChannelOptions {
   /** Bytes to the modem, valid during the call. */
@@ -87,6 +87,9 @@ export class AtChannel {
   #prompted = false;
   #output: Uint8Array | undefined;
   #outputAt = Infinity;
+  /** When bytes went out in the last `burstTime`, and how many. */
+  readonly #sentAt: number[] = [];
+  readonly #sentBytes: number[] = [];
   #quietUntil = 0;
   #lastActivity = 0;
   #now = 0;
@@ -182,18 +185,36 @@ export class AtChannel {
   /** Sends what the modem can take now. */
   #send(): void {
     const output = this.#output!;
-    const { burst, burstTime } = this.#timing;
     this.#lastActivity = this.#now;
-    if (output.length > burst) {
-      this.#output = output.subarray(burst);
-      this.#outputAt = this.#now + burstTime;
-      this.#options.write(output.subarray(0, burst));
+    const room = this.#room();
+    if (output.length > room) {
+      this.#output = output.subarray(room);
+      if (room > 0) this.#write(output.subarray(0, room));
+      this.#outputAt = this.#sentAt[0] + this.#timing.burstTime;
     } else {
       this.#output = undefined;
       this.#outputAt = Infinity;
       if (this.#current !== undefined) this.#limitAt = this.#now + this.#current.limit;
-      this.#options.write(output);
+      this.#write(output);
     }
+  }
+
+  /** Bytes that may go out now: `burst` less what went out in the last `burstTime`, for whichever command. */
+  #room(): number {
+    const { burst, burstTime } = this.#timing;
+    while (this.#sentAt.length > 0 && this.#now - this.#sentAt[0] >= burstTime) {
+      this.#sentAt.shift();
+      this.#sentBytes.shift();
+    }
+    let room = burst;
+    for (const bytes of this.#sentBytes) room -= bytes;
+    return room;
+  }
+
+  #write(bytes: Uint8Array): void {
+    this.#sentAt.push(this.#now);
+    this.#sentBytes.push(bytes.length);
+    this.#options.write(bytes);
   }
 
   #finish(outcome: AtOutcome, detail: string): void {

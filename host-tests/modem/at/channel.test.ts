@@ -149,11 +149,11 @@ describe("AT channel", () => {
     };
     t.channel.execute(t.command("", more), 0);
     assert.equal(t.written.length, 1);
-    t.channel.tick(50);
+    t.channel.tick(55);
     assert.equal(t.written.join("").length, "AT+USOST=0,".length + 1002 + 1);
-    t.channel.tick(1049);
+    t.channel.tick(1054);
     assert.deepEqual(t.ended, []);
-    t.channel.tick(1050);
+    t.channel.tick(1055);
     assert.deepEqual(t.ended, ["timeout"]);
   });
 
@@ -170,8 +170,27 @@ describe("AT channel", () => {
     assert.ok(t.written.every((piece) => piece.length <= 512));
     assert.deepEqual(
       times.map(([now]) => now),
-      [0, 50, 100],
+      // With a margin: a UART's times are not quite ours.
+      [0, 55, 110],
     );
+  });
+
+  it("keeps to 512 bytes in 50 ms over the end of a command", () => {
+    const t = setup();
+    const write = (length: number): Partial<AtCommand> => ({
+      write: (writer) => void writer.text("AT").hex(new Uint8Array(length)),
+    });
+    t.channel.execute(t.command("", write(100)), 0);
+    t.hear("\r\nOK\r\n", 5);
+    t.channel.execute(t.command("", write(200)), 5);
+    const sent: [number, number][] = [];
+    for (let now = 5; now < 200; now++) {
+      t.channel.tick(now);
+      sent.push([now, t.written.join("").length]);
+    }
+    const by = (time: number) => sent.find(([now]) => now === time)?.[1] ?? 0;
+    assert.equal(by(54), 512);
+    assert.equal(by(199), 205 + 405);
   });
 
   it("waits for the prompt and at least 50 ms more before it sends data", () => {
