@@ -30,7 +30,7 @@ export interface DayOptions {
 export const DAY_DEFAULTS: DayOptions = {
   nodes: 200,
   hours: 24,
-  interval: 600,
+  interval: 1800,
   loss: 0.1,
   cutEvery: 120,
   seed: 1,

@@ -36,6 +36,7 @@ export class MeshNode {
   stack!: MeshStack;
   readonly #options: MeshNodeOptions;
   readonly #flash: CutStore;
+  #core!: Timed;
   #pump: Pump | undefined;
   #powerOns = 0;
 
@@ -68,7 +69,7 @@ export class MeshNode {
   /** Has a core run beside the stack until the power goes. */
   run(core: Timed): void {
     this.#pump?.stop();
-    this.#pump = new Pump(this.#options.air.clock, this.stack, core);
+    this.#pump = new Pump(this.#options.air.clock, this.#core, core);
     this.settle();
   }
 
@@ -99,14 +100,17 @@ export class MeshNode {
   #start(): void {
     const { air, config, onStart, onTransmit } = this.#options;
     const { clock } = air;
-    const random = this.random.fork(`power-on ${this.#powerOns++}`);
+    const life = ++this.#powerOns;
+    const random = this.random.fork(`power-on ${life}`);
+    // What is in the middle of something when the power goes comes back from it, but has no more say.
+    const alive = () => life === this.#powerOns && this.radio.powered;
     const stack = new MeshStack({
       crypto: hostCrypto,
-      storage: this.#storage(),
+      storage: this.#storage(alive),
       random: () => random.next(),
       now: () => clock.now(),
       transmit: (adStructure, count, interval) => {
-        if (!this.radio.powered) return false;
+        if (!alive()) return false;
         onTransmit?.(this, adStructure);
         return this.radio.send(adStructure, count, interval);
       },
@@ -119,8 +123,16 @@ export class MeshNode {
       },
     });
     this.stack = stack;
-    this.#pump = new Pump(clock, stack);
-    stack.onWake = () => this.settle();
+    this.#core = {
+      get deadline() {
+        return alive() ? stack.deadline : Number.POSITIVE_INFINITY;
+      },
+      tick: (now) => stack.tick(now),
+    };
+    this.#pump = new Pump(clock, this.#core);
+    stack.onWake = () => {
+      if (alive()) this.settle();
+    };
     this.radio.onReceive = (data, _address, rssi) => {
       stack.receive(data, rssi, clock.now());
       this.settle();
@@ -130,8 +142,9 @@ export class MeshNode {
   }
 
   /** A write in which the power goes is the last thing that happens: the radio is off before the stack knows. */
-  #storage(): KeyValueStore {
+  #storage(alive: () => boolean): KeyValueStore {
     const write = (work: () => void) => {
+      if (!alive()) throw new PowerCut();
       try {
         work();
       } catch (error) {
