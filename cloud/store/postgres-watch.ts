@@ -4,7 +4,7 @@ import type { PostgresDatabase } from "./postgres-connection.js";
 /** Where servers tell each other, in the transaction that does it, which node they change: "SERVER NODE". */
 export const CHANNEL = "oscore_mesh_nodes";
 
-const AGAIN_MS = 1_000;
+const AGAIN_MS = 500;
 
 /** Listens to what other servers on the same database change; connects again when the connection is lost. */
 export class PostgresWatch {

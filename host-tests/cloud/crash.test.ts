@@ -13,7 +13,7 @@ import { decode, renumbered, type Sent, type TestNode } from "./helpers.js";
 import { postgresUrl } from "./postgres-server.js";
 
 /** The robustness lane asks for 200. */
-const ROUNDS = Number(process.env.CRASH_ROUNDS ?? 3);
+const ROUNDS = Number(process.env.CRASH_ROUNDS ?? 2);
 const CHILD = fileURLToPath(new URL("crash-child.ts", import.meta.url));
 
 const REPLAYED = 0x8000;

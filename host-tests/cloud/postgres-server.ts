@@ -70,6 +70,9 @@ export async function postgresUrl(suite: Mocha.Context): Promise<string> {
 after(async () => {
   if (shared === undefined) return;
   const { url, end } = await shared;
-  for (const schema of schemas) await queryOnce(url, `DROP SCHEMA ${schema} CASCADE`);
+  // A database that goes on without us is left as it was.
+  if (process.env.TEST_DATABASE_URL) {
+    for (const schema of schemas) await queryOnce(url, `DROP SCHEMA ${schema} CASCADE`);
+  }
   await end();
 });
