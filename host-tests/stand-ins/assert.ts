@@ -42,17 +42,68 @@ assert.notDeepEqual = (actual: unknown, expected: unknown, message?: string): vo
   if (same(actual, expected)) throw new AssertionError(message ?? `${show(actual)} is the same`);
 };
 
-assert.match = (actual: string, pattern: RegExp): void => {
-  if (!pattern.test(actual)) throw new AssertionError(`${actual} does not match ${String(pattern)}`);
+assert.notEqual = (actual: unknown, unexpected: unknown, message?: string): void => {
+  if (Object.is(actual, unexpected)) throw new AssertionError(message ?? `${show(actual)} is the same`);
 };
 
-assert.throws = (body: () => void, expected?: unknown): void => {
+assert.match = (actual: string, pattern: RegExp, message?: string): void => {
+  if (!pattern.test(actual))
+    throw new AssertionError(message ?? `${actual} does not match ${String(pattern)}`);
+};
+
+assert.doesNotMatch = (actual: string, pattern: RegExp, message?: string): void => {
+  if (pattern.test(actual)) throw new AssertionError(message ?? `${actual} matches ${String(pattern)}`);
+};
+
+assert.fail = (message?: string): never => {
+  throw new AssertionError(message ?? "failed");
+};
+
+/** A class of errors, a pattern for what they say, properties that they have, or a function that judges them. */
+type Expected = (new (...values: never[]) => Error) | RegExp | object | ((error: unknown) => boolean);
+
+function checkThrown(error: unknown, expected: Expected | undefined): void {
+  if (expected === undefined || typeof expected === "string") return;
+  if (expected instanceof RegExp) {
+    if (!expected.test(String(error))) throw new AssertionError(`threw ${String(error)}`);
+  } else if (typeof expected === "function") {
+    const { prototype } = expected as { prototype?: unknown };
+    const isClass = typeof prototype === "object" && prototype !== null;
+    const fits = isClass
+      ? error instanceof (expected as new () => Error)
+      : (expected as (error: unknown) => boolean)(error) === true;
+    if (!fits) throw new AssertionError(`threw ${String(error)}`);
+  } else {
+    for (const [name, value] of Object.entries(expected)) {
+      const actual = (error as Record<string, unknown>)[name];
+      const fits = value instanceof RegExp ? value.test(String(actual)) : same(actual, value);
+      if (!fits) throw new AssertionError(`threw an error whose ${name} is ${show(actual)}`);
+    }
+  }
+}
+
+assert.throws = (body: () => unknown, expected?: Expected): void => {
   try {
     body();
   } catch (error) {
-    if (typeof expected === "function" && !(error instanceof (expected as new () => Error))) {
-      throw new AssertionError(`threw ${show(error)}`);
-    }
+    checkThrown(error, expected);
+    return;
+  }
+  throw new AssertionError("nothing was thrown");
+};
+
+assert.doesNotThrow = (body: () => unknown): void => {
+  body();
+};
+
+assert.rejects = async (
+  work: Promise<unknown> | (() => Promise<unknown>),
+  expected?: Expected,
+): Promise<void> => {
+  try {
+    await (typeof work === "function" ? work() : work);
+  } catch (error) {
+    checkThrown(error, expected);
     return;
   }
   throw new AssertionError("nothing was thrown");

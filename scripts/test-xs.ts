@@ -1,0 +1,76 @@
+/** `npm run test:xs`: the firmware's host tests in a real XS engine, without any board's SDK. */
+
+import { readdirSync } from "node:fs";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { newCommand } from "./cli.js";
+import { REPOSITORY } from "./xs/bundle.js";
+import { runTestFile } from "./xs/run-test.js";
+import { findXsWorker } from "./xs/worker.js";
+
+/** Folders of host-tests/ that test what runs on the board. */
+const FOLDERS = ["bytes", "coap", "crypto", "mesh", "modem", "oscore", "reading", "roles", "sensor"];
+/** Half a minute and more each in XS: a whole day, P-256 in software. */
+const SLOW = ["mesh/day.test.ts", "mesh/commission.test.ts"];
+
+const command = newCommand(
+  "test:xs",
+  "Runs the firmware's host tests in XS, the engine of the board. Without the optional package @agoric/xsnap it says so, and exits 0.",
+)
+  .argument("[part...]", "only test files whose path contains one of these")
+  .option("--slow", `also ${SLOW.join(" and ")}`, false)
+  .option("--verbose", "name every file, and what those that need Node need it for", false)
+  .parse();
+const { verbose, slow } = command.opts<{ verbose: boolean; slow: boolean }>();
+
+function testFiles(): string[] {
+  const files = FOLDERS.flatMap((folder) =>
+    readdirSync(join(REPOSITORY, "host-tests", folder), { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".test.ts"))
+      .map((file) => join("host-tests", folder, file)),
+  );
+  files.push("host-tests/board/primitives.test.ts");
+  const { args } = command;
+  if (args.length > 0) return files.filter((file) => args.some((part) => file.includes(part))).sort();
+  return files.filter((file) => slow || !SLOW.some((name) => file.endsWith(name))).sort();
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+async function runAll(worker: string): Promise<void> {
+  let [passed, failed, files, needNode] = [0, 0, 0, 0];
+  const queue = testFiles();
+  const next = async (): Promise<void> => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      const start = performance.now();
+      const outcome = await runTestFile(worker, file);
+      if (typeof outcome === "string") {
+        needNode++;
+        if (verbose) say(`-    ${file}: ${outcome}`);
+        continue;
+      }
+      files++;
+      passed += outcome.passed;
+      failed += outcome.failures.length;
+      if (verbose || outcome.failures.length > 0) {
+        const seconds = ((performance.now() - start) / 1000).toFixed(1);
+        say(
+          `${outcome.failures.length === 0 ? "ok  " : "FAIL"} ${file}: ${outcome.passed} passed, ${seconds} s`,
+        );
+      }
+      for (const failure of outcome.failures) say(`       ${failure}`);
+    }
+  };
+  await Promise.all(Array.from({ length: cpus().length }, next));
+  say(`${passed} tests passed in XS, ${failed} failed; ${files} files, ${needNode} more need Node`);
+  process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+}
+
+const worker = findXsWorker();
+if (worker === undefined) {
+  say(
+    "skipped: the optional package @agoric/xsnap is not installed here, or could not be built (it needs make and a C compiler).",
+  );
+} else await runAll(worker);
