@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Crypto } from "../hal/hal.js";
 import { CloudEndpoint, type StorageMode } from "./endpoint.js";
+import { StartupError, WRONG_KEY } from "./errors.js";
 import { EventLog } from "./events.js";
 import { Live } from "./live.js";
 import { Metrics } from "./metrics.js";
@@ -52,7 +53,9 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
   const wallTime = options.wallTime ?? Date.now;
   const live = new Live();
   const metrics = new Metrics();
-  const registry = new Registry(store, new Vault(options.storeKey ?? randomBytes(32)), crypto, wallTime);
+  const vault = new Vault(options.storeKey ?? randomBytes(32));
+  if (!(await store.claim(vault.mark))) throw new StartupError(WRONG_KEY);
+  const registry = new Registry(store, vault, crypto, wallTime);
   // Ids have to differ between runs and servers; the start's time in front keeps them in order.
   const run = `${wallTime().toString(36)}-${Buffer.from(crypto.random(3)).toString("hex")}`;
   let made = 0;

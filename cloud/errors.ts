@@ -3,6 +3,9 @@ export class StartupError extends Error {
   override readonly name = "StartupError";
 }
 
+export const WRONG_KEY =
+  "the key of the store does not open the nodes' keys in it: bring back the right one (store.key, STORE_KEY)";
+
 /** What a person said about a node is wrong: the message says which field and why. */
 export class RegistryError extends Error {
   override readonly name = "RegistryError";

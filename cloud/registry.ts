@@ -5,7 +5,7 @@ import type { Change } from "../firmware/oscore/store.js";
 import type { Crypto } from "../hal/hal.js";
 import { type ContextHost, DeviceContext, FRESH } from "./context.js";
 import { Device } from "./device.js";
-import { RegistryError, StartupError } from "./errors.js";
+import { RegistryError, StartupError, WRONG_KEY } from "./errors.js";
 import { type Heard, parseHealth } from "./health.js";
 import { NODE_KINDS, type NodeInfo, type NodeKind } from "./model.js";
 import {
@@ -124,9 +124,7 @@ export class Registry {
   #open(device: Device, record: ContextRecord): DeviceContext {
     const keys = this.#vault.open(record.keys);
     if (keys === undefined) {
-      throw new StartupError(
-        "the key of the store does not open the nodes' keys in it: bring back the right one",
-      );
+      throw new StartupError(WRONG_KEY);
     }
     return new DeviceContext(record.id, device, this.#host, parametersOf(keys), record, record.replayWindow);
   }

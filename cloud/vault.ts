@@ -33,6 +33,11 @@ export class Vault {
     this.#naming = derive("fingerprint");
   }
 
+  /** Names this vault's key without telling it. */
+  get mark(): Uint8Array {
+    return new Uint8Array(createHmac("sha256", this.#naming).update("this key").digest());
+  }
+
   seal(keys: ContextKeys): Uint8Array {
     const iv = randomBytes(IV_LENGTH);
     const cipher = createCipheriv("aes-256-gcm", this.#sealing, iv);

@@ -5,8 +5,10 @@ import { hostCrypto } from "#hal/crypto.js";
 import { StartupError } from "../cloud/errors.js";
 import { allReadings, EXPORT_FORMATS, EXPORT_NAMES, type ExportName, exported } from "../cloud/export.js";
 import { type ReadingJson, readingJson } from "../cloud/model.js";
-import { backupStore, restoreStore } from "../cloud/store/backup.js";
-import { openDataDirectory, readDataDirectory } from "../cloud/store/datadir.js";
+import { backupStore, makeBackupFile, restoreStore } from "../cloud/store/backup.js";
+import { openDataDirectory, readDataDirectory, readStoreKeyFile } from "../cloud/store/datadir.js";
+import { openPostgres } from "../cloud/store/postgres.js";
+import { restoreToPostgres } from "../cloud/store/postgres-backup.js";
 import { openSqlite } from "../cloud/store/sqlite.js";
 import type { Snapshot, Store } from "../cloud/store/store.js";
 import { unseal } from "../cloud/unseal.js";
@@ -21,8 +23,11 @@ interface ReadOptions {
 
 const program = newCommand(
   "npm run store --",
-  "Looks after the store of the cloud server: a server may be running, except for restore.",
+  "Looks after the store of the cloud server: a server may be running, except for restore.\n\n" +
+    "Environment: DATA_DIR, STORE_KEY; DATABASE_URL where the store is in PostgreSQL. A backup of either can be\n" +
+    "restored to either.",
 );
+const databaseUrl = process.env.DATABASE_URL || undefined;
 const data = () =>
   new Option("--data <directory>", "the server's data directory").env("DATA_DIR").default("./data");
 const node = () => new Option("--node <name>", "only readings of this node");
@@ -35,7 +40,16 @@ program
   .argument("<file>")
   .addOption(data())
   .action(async (file: string, options: { data: string }) => {
-    await backupStore(readDataDirectory(options.data).storeFile, file);
+    if (databaseUrl === undefined) await backupStore(readDataDirectory(options.data).storeFile, file);
+    else {
+      const store = await openPostgres({ url: databaseUrl, readonly: true });
+      try {
+        makeBackupFile(file);
+        await store.backup(file);
+      } finally {
+        await store.close();
+      }
+    }
     console.log(
       `${file} is a copy of the store. Keep store.key too, elsewhere: it opens the nodes' keys in it.`,
     );
@@ -47,9 +61,15 @@ program
   .argument("<file>")
   .addOption(data())
   .action(async (file: string, options: { data: string }) => {
-    const directory = openDataDirectory(options.data, { storeKey: process.env.STORE_KEY });
+    const directory = openDataDirectory(options.data, {
+      storeKey: process.env.STORE_KEY,
+      database: databaseUrl === undefined ? undefined : { holdsKeys: true },
+    });
     try {
-      const former = restoreStore(file, directory.storeFile);
+      const former =
+        databaseUrl === undefined
+          ? restoreStore(file, directory.storeFile)
+          : await restoreToPostgres(databaseUrl, file, directory.storeFile);
       console.log(
         `The store is the one of ${file}.${former === undefined ? "" : ` The former one is ${former}.`}`,
       );
@@ -83,8 +103,7 @@ program
   .addOption(format())
   .action((options: ReadOptions) =>
     withStore(options, async (store, name, id) => {
-      const { storeKey } = readDataDirectory(options.data);
-      const key = process.env.STORE_KEY ?? storeKey;
+      const key = process.env.STORE_KEY ?? readStoreKeyFile(options.data);
       if (key === undefined)
         fail("the key of the store is missing: bring back store.key, or give it in STORE_KEY");
       const vault = new Vault(new Uint8Array(Buffer.from(key, "hex")));
@@ -105,7 +124,10 @@ async function withStore(
   { data: directory, node: wanted }: ReadOptions,
   use: (store: Store, name: (id: number) => string | undefined, node: number | undefined) => Promise<void>,
 ): Promise<void> {
-  const store = openSqlite({ file: readDataDirectory(directory).storeFile, readonly: true });
+  const store =
+    databaseUrl === undefined
+      ? openSqlite({ file: readDataDirectory(directory).storeFile, readonly: true })
+      : await openPostgres({ url: databaseUrl, readonly: true });
   try {
     const names = namesOf(await store.load());
     const id = [...names].find(([, name]) => name === wanted)?.[0];

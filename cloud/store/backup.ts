@@ -12,14 +12,7 @@ import { inspectStore } from "./sqlite.js";
 export async function backupStore(storeFile: string, target: string): Promise<void> {
   if (!existsSync(storeFile)) throw new StartupError(`there is no store at ${storeFile}`);
   inspectStore(storeFile);
-  try {
-    closeSync(openSync(target, "wx", 0o600));
-  } catch (error) {
-    const exists = (error as NodeJS.ErrnoException).code === "EEXIST";
-    throw new StartupError(
-      exists ? `${target} is there already` : `${target} cannot be written: ${(error as Error).message}`,
-    );
-  }
+  makeBackupFile(target);
   const database = new Database(storeFile, { readonly: true, fileMustExist: true });
   try {
     await database.backup(target);
@@ -31,8 +24,25 @@ export async function backupStore(storeFile: string, target: string): Promise<vo
   }
 }
 
+/** Makes an empty file that its owner alone can read. @throws StartupError when it is there already */
+export function makeBackupFile(target: string): void {
+  try {
+    closeSync(openSync(target, "wx", 0o600));
+  } catch (error) {
+    const exists = (error as NodeJS.ErrnoException).code === "EEXIST";
+    throw new StartupError(
+      exists ? `${target} is there already` : `${target} cannot be written: ${(error as Error).message}`,
+    );
+  }
+}
+
 /** How far numbers of ours jump: the server used some since the backup, nobody knows how many. */
-const JUMP = { least: 2 ** 32, most: 2 ** 38 };
+export const JUMP = { least: 2 ** 32, most: 2 ** 38 };
+
+/** What the store is called when another has taken its place. */
+export function formerName(storeFile: string): string {
+  return `${storeFile}.before-${new Date().toISOString().replaceAll(":", "")}`;
+}
 
 /**
  * Puts a backup into the place of the store. The caller holds the data directory.
@@ -71,7 +81,7 @@ export function restoreStore(backup: string, storeFile: string): string | undefi
   database.close();
   let former: string | undefined;
   if (existsSync(storeFile)) {
-    former = `${storeFile}.before-${new Date().toISOString().replaceAll(":", "")}`;
+    former = formerName(storeFile);
     // Nothing may stay only in a log that belongs to another file.
     const old = new Database(storeFile);
     old.pragma("journal_mode = DELETE");

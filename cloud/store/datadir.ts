@@ -64,8 +64,13 @@ export function readDataDirectory(directory: string): { storeFile: string; store
   if (!existsSync(storeFile))
     throw new StartupError(`there is no store in ${directory}; name its directory with --data DIR`);
   inspectStore(storeFile);
+  return { storeFile, storeKey: readStoreKeyFile(directory) };
+}
+
+/** The key in a data directory that a server may be using, 64 hex digits; `undefined` when there is none. */
+export function readStoreKeyFile(directory: string): string | undefined {
   const key = join(directory, KEY);
-  return { storeFile, storeKey: existsSync(key) ? readFileSync(key, "utf8").trim() : undefined };
+  return existsSync(key) ? readFileSync(key, "utf8").trim() : undefined;
 }
 
 function makeDirectory(directory: string): void {

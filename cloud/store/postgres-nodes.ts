@@ -2,6 +2,7 @@ import type { ClientBase } from "pg";
 import { equal } from "../../firmware/bytes/compare.js";
 import type { ReadingRecord } from "../model.js";
 import { isConflict, isDuplicate, type PostgresDatabase } from "./postgres-connection.js";
+import { VERSION_TABLE } from "./postgres-schema.js";
 import type { SequenceStock } from "./postgres-sequences.js";
 import { CHANNEL } from "./postgres-watch.js";
 import { fromRow, nullable, READING_COLUMNS, type Row } from "./rows.js";
@@ -40,6 +41,14 @@ export class PostgresNodes {
     this.#database = database;
     this.#sequences = sequences;
     this.#server = server;
+  }
+
+  async claim(mark: Uint8Array): Promise<boolean> {
+    const { rows } = await this.#database.queries.query<{ claim: Buffer }>(
+      `UPDATE ${VERSION_TABLE} SET claim = coalesce(claim, $1) RETURNING claim`,
+      [mark],
+    );
+    return equal(rows[0].claim, mark);
   }
 
   async load(): Promise<Snapshot> {

@@ -2,7 +2,7 @@ import type { ClientBase } from "pg";
 import { StartupError } from "../errors.js";
 
 /** Says that the tables beside it are a store of ours, and of which version. */
-const VERSION_TABLE = "oscore_mesh_store";
+export const VERSION_TABLE = "oscore_mesh_store";
 /** Of the advisory lock that servers starting at once take in turn ("OSMc"). */
 const MIGRATION_LOCK = 0x4f534d63;
 
@@ -18,7 +18,7 @@ const MIGRATION_LOCK = 0x4f534d63;
  */
 const STEPS: readonly string[] = [
   `
-  CREATE TABLE ${VERSION_TABLE} (version integer NOT NULL);
+  CREATE TABLE ${VERSION_TABLE} (version integer NOT NULL, claim bytea);
   INSERT INTO ${VERSION_TABLE} VALUES (0);
 
   CREATE TABLE nodes (

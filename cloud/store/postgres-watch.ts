@@ -4,6 +4,9 @@ import type { PostgresDatabase } from "./postgres-connection.js";
 /** Where servers tell each other, in the transaction that does it, which node they change: "SERVER NODE". */
 export const CHANNEL = "oscore_mesh_nodes";
 
+/** Of the advisory lock that every server shares while it serves this schema: whoever gets it alone knows that none does. */
+export const SERVING = "1330859364, hashtext(current_schema())";
+
 const AGAIN_MS = 500;
 
 /** Listens to what other servers on the same database change; connects again when the connection is lost. */
@@ -41,6 +44,7 @@ export class PostgresWatch {
     });
     try {
       await client.connect();
+      await client.query(`SELECT pg_advisory_lock_shared(${SERVING})`);
       await client.query(`LISTEN ${CHANNEL}`);
     } catch (error) {
       client.end().catch(() => {});

@@ -122,6 +122,10 @@ class PostgresStore implements Store {
     return this.#sequences.take(context.id, count);
   }
 
+  claim(mark: Uint8Array): Promise<boolean> {
+    return this.#nodes.claim(mark);
+  }
+
   async load(): Promise<Snapshot> {
     const snapshot = await this.#nodes.load();
     if (!this.#readonly) await this.#sequences.fill(snapshot.contexts.map(({ id }) => id));

@@ -9,6 +9,8 @@ export const APPLICATION_ID = 0x4f534d63;
  */
 const STEPS: readonly string[] = [
   `
+  CREATE TABLE claim (mark BLOB NOT NULL) STRICT;
+
   CREATE TABLE nodes (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,

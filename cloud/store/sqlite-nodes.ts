@@ -37,6 +37,12 @@ export class NodeTables {
     this.remove = database.transaction((id: number, now: number) => this.#remove(id, now));
   }
 
+  claim(mark: Uint8Array): boolean {
+    this.#database.prepare("INSERT INTO claim SELECT ? WHERE NOT EXISTS (SELECT 1 FROM claim)").run(mark);
+    const noted = this.#database.prepare<[], { mark: Buffer }>("SELECT mark FROM claim").get();
+    return noted !== undefined && equal(noted.mark, mark);
+  }
+
   load(): Snapshot {
     const database = this.#database;
     const nodes = database

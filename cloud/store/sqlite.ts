@@ -156,6 +156,10 @@ class SqliteStore implements Store {
     return this.#nodes.registered(node);
   }
 
+  async claim(mark: Uint8Array): Promise<boolean> {
+    return this.#nodes.claim(mark);
+  }
+
   async load(): Promise<Snapshot> {
     return this.#nodes.load();
   }

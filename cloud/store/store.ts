@@ -221,6 +221,11 @@ export class ContextTaken extends Error {
 export interface Store {
   /** Called when another server on the same store has changed a device: its number; `undefined` when it may be any. */
   onChanged: (node: number | undefined) => void;
+  /**
+   * Notes what names the key that nodes' keys are sealed and recognised under, the first time.
+   * @returns false when it was noted before, and is another one now: then keys that were here would not be recognised
+   */
+  claim(mark: Uint8Array): Promise<boolean>;
   load(): Promise<Snapshot>;
   /**
    * Durable when `done` is called with outcomes; nothing of it counts when it is called with an error. One at a time.

@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { StartupError } from "../../cloud/errors.js";
 import { startServer } from "../../cloud/server.js";
 import { openPostgres } from "../../cloud/store/postgres.js";
+import { restoreToPostgres } from "../../cloud/store/postgres-backup.js";
 import { POSTGRES_VERSION } from "../../cloud/store/postgres-schema.js";
+import { openSqlite } from "../../cloud/store/sqlite.js";
 import { Code } from "../../firmware/coap/numbers.js";
 import { type PostgresCluster, queryOnce } from "../../scripts/postgres-cluster.js";
 import { Bench, decode, TestNode } from "./helpers.js";
@@ -103,6 +105,51 @@ describe("PostgreSQL store", () => {
           /DATABASE_URL is no address of a PostgreSQL database: postgres:\/\/USER/,
         );
       }
+    });
+
+    it("is backed up and restored, also from and to SQLite, and takes no replay for new then", async () => {
+      const directory = mkdtempSync(join(tmpdir(), "oscore-mesh-"));
+      const [copy, file] = [join(directory, "copy.db"), join(directory, "store.db")];
+      const deliver = async (bench: Bench, { datagram }: { datagram: Uint8Array }) => {
+        bench.cloud.endpoint.handle(datagram, "192.0.2.1:40000", 1000);
+        await bench.cloud.endpoint.settle();
+      };
+      const node = new TestNode("node-1", 1);
+      const open = async () => Bench.create({ store: await openPostgres({ url }), storeKey: KEY });
+      let bench = await Bench.create({ store: await openPostgres({ url }), storeKey: KEY, nodes: [node] });
+      await deliver(bench, node.reading(2000));
+      await bench.cloud.store.backup(copy);
+      const since = node.reading(2100);
+      await deliver(bench, since);
+      await assert.rejects(restoreToPostgres(url, copy, file), /is in use by a server: stop it first/);
+      await bench.cloud.stop();
+
+      const former = await restoreToPostgres(url, copy, file);
+      assert.ok(former !== undefined);
+      bench = await open();
+      await deliver(bench, since);
+      assert.equal(bench.live.reading.length, 0, "accepted once, before the backup was restored");
+      assert.equal(bench.cloud.metrics.requests.get("challenged"), 1);
+      await bench.cloud.registry.upsert(new TestNode("node-2", 2).spec);
+      await bench.cloud.stop();
+
+      // What was there before was kept; and it is a backup itself.
+      const kept = openSqlite({ file: former });
+      assert.equal((await kept.readings({ limit: 9 })).length, 2);
+      await kept.close();
+      await restoreToPostgres(url, former, file);
+      bench = await open();
+      assert.deepEqual(
+        (await bench.cloud.store.readings({ limit: 9 })).map(({ temperature }) => temperature),
+        [2000, 2100],
+      );
+      assert.equal(bench.cloud.registry.get("node-2"), undefined);
+      await bench.cloud.stop();
+      assert.deepEqual(
+        readdirSync(directory).filter((name) => name.includes("restoring")),
+        [],
+      );
+      rmSync(directory, { recursive: true });
     });
 
     it("serves several servers that share a data directory, which then holds nothing but keys", async () => {

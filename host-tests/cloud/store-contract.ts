@@ -745,6 +745,15 @@ export function describeStore(name: string, place: (suite: Mocha.Context) => Pro
       }
     });
 
+    it("notes whose it is, once", async () => {
+      const marks = [1, 2].map((fill) => new Uint8Array(32).fill(fill));
+      assert.equal(await store.claim(marks[0]), true);
+      assert.equal(await store.claim(marks[0]), true);
+      assert.equal(await store.claim(marks[1]), false);
+      await reopen();
+      assert.deepEqual([await store.claim(marks[1]), await store.claim(marks[0])], [false, true]);
+    });
+
     it("closes twice", async () => {
       await store.close();
     });

@@ -16,6 +16,10 @@ export class MemoryStore implements Store {
   bytes = 0;
   #next = 1;
 
+  async claim(): Promise<boolean> {
+    return true;
+  }
+
   async load(): Promise<Snapshot> {
     return { nodes: [], former: [], contexts: [], health: [], newest: [], readings: 0 };
   }
