@@ -5,11 +5,11 @@ function start(this: void, callback: () => void, types: Uint8Array): void {
 }
 
 function send(this: void, data: Uint8Array, count: number, interval: number): boolean {
-  return native<boolean>("board_bearer_send").call(this, data, count, interval);
+  return native("board_bearer_send").call(this, data, count, interval);
 }
 
 function free(this: void): number {
-  return native<number>("board_bearer_free").call(this);
+  return native("board_bearer_free").call(this);
 }
 
 function listen(this: void, on: boolean): void {
@@ -17,11 +17,11 @@ function listen(this: void, on: boolean): void {
 }
 
 function next(this: void, record: Uint8Array): number {
-  return native<number>("board_bearer_next").call(this, record);
+  return native("board_bearer_next").call(this, record);
 }
 
 function counter(this: void, which: number): number {
-  return native<number>("board_bearer_counter").call(this, which);
+  return native("board_bearer_counter").call(this, which);
 }
 
 /** AD types of mesh bearers: PB-ADV, Mesh Message, Mesh Beacon (Bluetooth Assigned Numbers §2.3). */

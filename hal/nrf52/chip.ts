@@ -5,7 +5,7 @@ function chipId(this: void, out: Uint8Array): void {
 }
 
 function resetRegister(this: void): number {
-  return native<number>("board_chip_reset_reason").call(this);
+  return native("board_chip_reset_reason").call(this);
 }
 
 function restart(this: void): void {
@@ -21,7 +21,7 @@ function feed(this: void): void {
 }
 
 function supply(this: void): number | undefined {
-  return native<number | undefined>("board_chip_supply").call(this);
+  return native("board_chip_supply").call(this);
 }
 
 function output(this: void, pin: number, high: boolean, openDrain: boolean): void {
@@ -37,15 +37,15 @@ function input(this: void, pin: number): void {
 }
 
 function readLine(this: void, pin: number): boolean {
-  return native<boolean>("board_line_read").call(this, pin);
+  return native("board_line_read").call(this, pin);
 }
 
 function memory(this: void, which: number): number {
-  return native<number>("board_memory").call(this, which);
+  return native("board_memory").call(this, which);
 }
 
 function cycles(this: void): number {
-  return native<number>("board_cycles").call(this);
+  return native("board_cycles").call(this);
 }
 
 /** nRF52840 PS, POWER, RESETREAS: no bit at all means power-on or brown-out. */

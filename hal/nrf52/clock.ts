@@ -1,7 +1,7 @@
 import type { Cancel, Clock } from "../hal.js";
 
 function now(this: void): number {
-  return native<number>("board_clock_now").call(this);
+  return native("board_clock_now").call(this);
 }
 
 function start(this: void, callback: () => void): void {

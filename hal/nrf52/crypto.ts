@@ -10,7 +10,7 @@ class CcmKey extends Native("board_ccm_destructor") {
     native("board_ccm_seal").call(this, nonce, aad, plaintext, out);
   }
   open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, out: Uint8Array): boolean {
-    return native<boolean>("board_ccm_open").call(this, nonce, aad, sealed, out);
+    return native("board_ccm_open").call(this, nonce, aad, sealed, out);
   }
 }
 
@@ -56,11 +56,11 @@ function hkdfSha256(this: void, salt: Uint8Array, key: Uint8Array, info: Uint8Ar
 }
 
 function p256Public(this: void, privateKey: Uint8Array, publicKey: Uint8Array): boolean {
-  return native<boolean>("board_p256_public").call(this, privateKey, publicKey);
+  return native("board_p256_public").call(this, privateKey, publicKey);
 }
 
 function p256Secret(this: void, privateKey: Uint8Array, peer: Uint8Array, out: Uint8Array): boolean {
-  return native<boolean>("board_p256_secret").call(this, privateKey, peer, out);
+  return native("board_p256_secret").call(this, privateKey, peer, out);
 }
 
 function fillRandom(this: void, out: Uint8Array): void {

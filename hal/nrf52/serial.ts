@@ -14,19 +14,19 @@ function open(
 }
 
 function readInto(this: void, port: number, buffer: Uint8Array): number {
-  return native<number>("board_uarte_read").call(this, port, buffer);
+  return native("board_uarte_read").call(this, port, buffer);
 }
 
 function readable(this: void, port: number): number {
-  return native<number>("board_uarte_readable").call(this, port);
+  return native("board_uarte_readable").call(this, port);
 }
 
 function writable(this: void, port: number): number {
-  return native<number>("board_uarte_writable").call(this, port);
+  return native("board_uarte_writable").call(this, port);
 }
 
 function write(this: void, port: number, data: Uint8Array): boolean {
-  return native<boolean>("board_uarte_write").call(this, port, data);
+  return native("board_uarte_write").call(this, port, data);
 }
 
 function setBaud(this: void, port: number, baud: number): void {
@@ -34,7 +34,7 @@ function setBaud(this: void, port: number, baud: number): void {
 }
 
 function overruns(this: void, port: number): number {
-  return native<number>("board_uarte_overruns").call(this, port);
+  return native("board_uarte_overruns").call(this, port);
 }
 
 function close(this: void, port: number): void {

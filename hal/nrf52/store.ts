@@ -1,7 +1,7 @@
 import type { KeyValueStore } from "../hal.js";
 
 function get(this: void, key: string): ArrayBuffer | undefined {
-  return native<ArrayBuffer | undefined>("board_store_get").call(this, key);
+  return native("board_store_get").call(this, key);
 }
 
 function set(this: void, key: string, value: Uint8Array): void {
@@ -13,11 +13,11 @@ function remove(this: void, key: string): void {
 }
 
 function keyAt(this: void, index: number): string | undefined {
-  return native<string | undefined>("board_store_key").call(this, index);
+  return native("board_store_key").call(this, index);
 }
 
 function figure(this: void, which: number): number {
-  return native<number>("board_store_figure").call(this, which);
+  return native("board_store_figure").call(this, which);
 }
 
 export interface StoreFigures {

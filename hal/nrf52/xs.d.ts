@@ -3,9 +3,10 @@
  * `native` is recognized by XS's compiler: with a string literal only, and called at once.
  */
 
-declare function native<Result = void>(
-  name: string,
-): { call(self: unknown, ...values: readonly unknown[]): Result };
+declare function native(name: string): {
+  /** `never` fits any result that the caller declares; Moddable's own declaration says `any`. */
+  call(self: unknown, ...values: readonly unknown[]): never;
+};
 
 /** A base class whose instances are host objects; `name` is the C destructor. */
 declare function Native(name: string): new () => object;
