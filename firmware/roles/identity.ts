@@ -45,12 +45,22 @@ export interface Settings {
   readonly batch: number;
 }
 
+/** Where a gateway sends its datagrams to. */
+export interface UplinkIdentity {
+  /** Address or name, without blanks. */
+  readonly host: string;
+  readonly port: number;
+  readonly apn: string;
+}
+
 export interface Identity {
   readonly name: string;
   readonly mesh: MeshIdentity;
   /** Absent in a relay. */
   readonly oscore?: OscoreIdentity;
   readonly settings: Settings;
+  /** Of a gateway; absent: what its image was built with. */
+  readonly uplink?: UplinkIdentity;
 }
 
 export const DEFAULT_SETTINGS: Settings = { interval: 60, confirmable: true, batch: 8 };
@@ -77,7 +87,20 @@ const Key = {
   confirmable: 15,
   batch: 16,
   relay: 17,
+  uplink: 18,
 } as const;
+
+/** What the Configuration messages of the mesh tell a device; the rest is {@link encodePersonal}'s. */
+const CONFIGURED: readonly number[] = [
+  Key.address,
+  Key.netKey,
+  Key.appKey,
+  Key.ivIndex,
+  Key.ttl,
+  Key.publish,
+  Key.subscriptions,
+  Key.relay,
+];
 
 export type IdentityRefusal = Refusal<"not-provisioned" | "identity-damaged">;
 
@@ -86,22 +109,48 @@ export function saveIdentity(storage: KeyValueStore, identity: Identity): void {
 }
 
 /** The stored form. */
-export function encodeIdentity({ name, mesh, oscore, settings }: Identity): Uint8Array {
+export function encodeIdentity(identity: Identity): Uint8Array {
+  return encodeCbor(mapOf(identity));
+}
+
+/** All that provisioning over the air does not tell by itself: name, keys of its own, settings. */
+export function encodePersonal(identity: Identity): Uint8Array {
+  const map = mapOf(identity);
+  for (const key of CONFIGURED) map.delete(key);
+  return encodeCbor(map);
+}
+
+/** The inverse of {@link encodePersonal}, with what the Configuration messages have told. */
+export function decodePersonal(
+  personal: Uint8Array,
+  configured: Omit<MeshIdentity, "deviceKey">,
+): Identity | IdentityRefusal {
+  const map = decodeCbor(personal);
+  if (!(map instanceof Map)) return new Refusal("identity-damaged", "no map");
+  setMesh(map, configured);
+  return identityOf(map);
+}
+
+function setMesh(map: CborMap, mesh: Omit<MeshIdentity, "deviceKey">): void {
+  map.set(Key.address, mesh.address);
+  map.set(Key.netKey, mesh.netKey);
+  map.set(Key.ivIndex, mesh.ivIndex);
+  map.set(Key.ttl, mesh.ttl);
+  map.set(Key.subscriptions, [...mesh.subscriptions]);
+  map.set(Key.relay, mesh.relay);
+  if (mesh.appKey !== undefined) map.set(Key.appKey, mesh.appKey);
+  if (mesh.publish !== undefined) map.set(Key.publish, mesh.publish);
+}
+
+function mapOf({ name, mesh, oscore, settings, uplink }: Identity): CborMap {
   const map: CborMap = new Map<number, CborValue>([
     [Key.name, name],
-    [Key.address, mesh.address],
-    [Key.netKey, mesh.netKey],
     [Key.deviceKey, mesh.deviceKey],
-    [Key.ivIndex, mesh.ivIndex],
-    [Key.ttl, mesh.ttl],
-    [Key.subscriptions, [...mesh.subscriptions]],
-    [Key.relay, mesh.relay],
     [Key.interval, settings.interval],
     [Key.confirmable, settings.confirmable],
     [Key.batch, settings.batch],
   ]);
-  if (mesh.appKey !== undefined) map.set(Key.appKey, mesh.appKey);
-  if (mesh.publish !== undefined) map.set(Key.publish, mesh.publish);
+  setMesh(map, mesh);
   if (oscore !== undefined) {
     map.set(Key.masterSecret, oscore.masterSecret);
     map.set(Key.masterSalt, oscore.masterSalt);
@@ -109,15 +158,36 @@ export function encodeIdentity({ name, mesh, oscore, settings }: Identity): Uint
     map.set(Key.recipientId, oscore.recipientId);
     if (oscore.idContext !== undefined) map.set(Key.idContext, oscore.idContext);
   }
-  return encodeCbor(map);
+  if (uplink !== undefined) map.set(Key.uplink, `${uplink.host} ${uplink.port} ${uplink.apn}`);
+  return map;
 }
 
 /** The stored identity, or why there is none. A field that is missing or of a wrong length is named, never shown. */
 export function loadIdentity(storage: KeyValueStore): Identity | IdentityRefusal {
   const stored = storage.get(STORED_AS);
-  if (stored === undefined) return new Refusal("not-provisioned");
-  const map = decodeCbor(stored);
-  if (!(map instanceof Map)) return new Refusal("identity-damaged", "no map");
+  return stored === undefined ? new Refusal("not-provisioned") : decodeIdentity(stored);
+}
+
+/** The inverse of {@link encodeIdentity}. */
+export function decodeIdentity(bytes: Uint8Array): Identity | IdentityRefusal {
+  const map = decodeCbor(bytes);
+  return map instanceof Map ? identityOf(map) : new Refusal("identity-damaged", "no map");
+}
+
+/** Takes the identity away. */
+export function forgetIdentity(storage: KeyValueStore): void {
+  storage.delete(STORED_AS);
+}
+
+/** @param text "host port apn", as a person types it */
+export function parseUplink(text: string): UplinkIdentity | undefined {
+  const [host, port, apn] = text.split(" ");
+  const number = Number(port);
+  if (!host || !apn || !Number.isInteger(number) || number < 1 || number > 65535) return undefined;
+  return { host, port: number, apn };
+}
+
+function identityOf(map: CborMap): Identity | IdentityRefusal {
   const fields = new Fields(map);
   const appKey = fields.optional("appKey", isKey);
   const publish = fields.optional("publish", isAddress);
@@ -141,6 +211,7 @@ export function loadIdentity(storage: KeyValueStore): Identity | IdentityRefusal
     recipientId: fields.required("recipientId", isBytes),
     ...(idContext !== undefined && { idContext }),
   };
+  const uplink = fields.optional("uplink", isUplink);
   const identity: Identity = {
     name: fields.required("name", (value): value is string => typeof value === "string"),
     mesh,
@@ -156,6 +227,7 @@ export function loadIdentity(storage: KeyValueStore): Identity | IdentityRefusal
         (value): value is number => isWhole(value) && value >= 1 && value <= 64,
       ),
     },
+    ...(uplink !== undefined && { uplink: parseUplink(uplink)! }),
   };
   if (fields.damaged.length > 0) return new Refusal("identity-damaged", fields.damaged.join(", "));
   return identity;
@@ -192,3 +264,5 @@ const isKey = (value: CborValue): value is Uint8Array => value instanceof Uint8A
 const isWhole = (value: CborValue): value is number => Number.isInteger(value) && (value as number) >= 0;
 const isAddress = (value: CborValue): value is number => isWhole(value) && value >= 1 && value <= 0xffff;
 const isAddresses = (value: CborValue): value is number[] => Array.isArray(value) && value.every(isAddress);
+const isUplink = (value: CborValue): value is string =>
+  typeof value === "string" && parseUplink(value) !== undefined;

@@ -8,7 +8,6 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { hostCrypto } from "#hal/crypto.js";
 import { type RunningServer, startServer } from "../../cloud/server.js";
-import { encodeUtf8 } from "../../firmware/bytes/utf8.js";
 import { DEFAULT_SETTINGS } from "../../firmware/roles/identity.js";
 import { provision } from "../../firmware/roles/provisioning.js";
 import { SaraR4Simulator } from "../../sim/modem/sara-r4-simulator.js";
@@ -191,11 +190,8 @@ export class EmulatedNetwork {
     const file = this.#flashFile(name);
     if (existsSync(file)) return;
     const store = new FlashStore();
-    provision(store, identity);
-    if (kind === "gateway") {
-      const { host, port } = this.server.coapAddress;
-      store.set("uplink", encodeUtf8(`${host} ${port} iot.example`));
-    }
+    const uplink = { ...this.server.coapAddress, apn: "iot.example" };
+    provision(store, kind === "gateway" ? { ...identity, uplink } : identity);
     const flash = new Uint8Array(FLASH_BYTES).fill(0xff);
     flash.set(store.region, STORE_ADDRESS);
     writeFileSync(file, flash);

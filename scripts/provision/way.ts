@@ -31,13 +31,6 @@ export interface Label {
   readonly oob: Uint8Array;
 }
 
-/** Where a gateway sends its datagrams to. */
-export interface Uplink {
-  readonly host: string;
-  readonly port: number;
-  readonly apn: string;
-}
-
 export interface Progress {
   readonly step: "connect" | "identify" | "provision" | "configure" | "write" | "restart" | "verify";
   /** Of `of`; a step begins with 0 and ends with `of`. */
@@ -89,8 +82,11 @@ export interface Way {
   inspect(): Promise<BoardInfo>;
   /** The label of a board that is not provisioned, to be printed. Over the air it is the one that was given. */
   label(): Promise<Label>;
-  /** Atomic on the board: it has its old identity or this one. Resolves when the board runs with it. */
-  write(identity: Identity, uplink?: Uplink): Promise<void>;
+  /**
+   * Atomic on the board: it has its old identity or this one. Resolves when the board runs with it.
+   * A gateway's identity says where its datagrams go to (`identity.uplink`).
+   */
+  write(identity: Identity): Promise<void>;
   /** By fingerprint and challenge, never by the keys: they do not leave the board. */
   verify(identity: Identity): Promise<"same" | "other" | "none">;
   /** Takes the identity away; the sequence numbers that were used with it stay. */
