@@ -95,6 +95,8 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
       endpoint.forget(device);
       live.emit("removed", name);
     } else live.emit("node", registry.info(device));
+    const kid = device.context?.parameters.recipientId;
+    if (how !== "removed" && kid !== undefined) endpoint.unknown.forget(kid);
     if (how !== "changed") note(`device-${how}`, `${device.record.kind} ${name} was ${how}`);
   };
 

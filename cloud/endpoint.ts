@@ -1,3 +1,4 @@
+import { Refusal } from "../firmware/bytes/refusal.js";
 import { encodeMessage } from "../firmware/coap/codec.js";
 import type { CoapMessage } from "../firmware/coap/message.js";
 import { type Content, type Exchange, MessageLayer } from "../firmware/coap/message-layer.js";
@@ -5,6 +6,7 @@ import { Code, codeClass, OptionNumber } from "../firmware/coap/numbers.js";
 import { getUint } from "../firmware/coap/options.js";
 import { protectResponse } from "../firmware/oscore/protect.js";
 import type { Change } from "../firmware/oscore/store.js";
+import { requestOptionOf } from "../firmware/oscore/unprotect.js";
 import type { Health, Reading } from "../firmware/reading/reading.js";
 import type { Crypto } from "../hal/hal.js";
 import { Allowances } from "./allowance.js";
@@ -22,6 +24,7 @@ import { denialEvent, hostOf, malformedEvent, ObservedCounters } from "./refusal
 import type { Registry } from "./registry.js";
 import { understand } from "./report.js";
 import type { Store, Takeover } from "./store/store.js";
+import { UnknownSenders } from "./unknown.js";
 
 /** What the server keeps of readings: what they say, the OSCORE message as received, or both (DESIGN §4.10). */
 export const STORAGE_MODES = ["plaintext", "sealed", "both"] as const;
@@ -73,6 +76,9 @@ const NO_READINGS: readonly ReadingRecord[] = [];
 export class CloudEndpoint {
   /** Requests to nodes. */
   readonly downlinks: Downlinks;
+  readonly unknown = new UnknownSenders();
+  /** Attempts refused since the start, here and at the gateways. */
+  refused = 0;
   readonly #options: EndpointOptions;
   readonly #layer: MessageLayer;
   readonly #gatekeeper: Gatekeeper;
@@ -340,11 +346,18 @@ export class CloudEndpoint {
     const { device, layer, reason, answer } = denied;
     this.#options.metrics.drop(layer, reason);
     if (device !== undefined) {
-      device.refused++;
+      device.refuse(this.#options.wallTime());
       this.#changed.add(device);
     }
     const { endpoint } = exchange;
-    this.#happened(denialEvent(denied, endpoint, this.#through(endpoint)));
+    const gateway = this.#through(endpoint);
+    if (reason === "oscore-context") {
+      const option = requestOptionOf(exchange.request);
+      if (option !== undefined && !(option instanceof Refusal)) {
+        this.unknown.add(option.kid, gateway, this.#options.wallTime());
+      }
+    }
+    this.#happened(denialEvent(denied, endpoint, gateway));
     // Whoever sends with a false source address must not make us shout at its owner: few errors for each address, and
     // none much longer than what it answers; a reset of four bytes always goes.
     if (!this.#errors.take(hostOf(endpoint), now)) {
@@ -371,6 +384,7 @@ export class CloudEndpoint {
 
   #happened(happening: Happening): void {
     this.#options.metrics.events.add(happening.reason, happening.count);
+    if (happening.kind === "security") this.refused += happening.count ?? 1;
     this.#options.events.add(happening, this.#options.wallTime(), this.#now);
   }
 
@@ -388,7 +402,7 @@ export class CloudEndpoint {
   #stored({ device, received, answer, exchange, copies, live: readings, gateway }: Pending): void {
     const { metrics, live, registry, storage } = this.#options;
     metrics.requests.add("stored");
-    device.lastSeen = received;
+    device.heard(received);
     device.reachable = { source: exchange.endpoint, at: this.#now };
     if (gateway !== undefined) device.gateway = gateway;
     this.#answer(exchange, answer, this.#now);

@@ -46,7 +46,8 @@ export interface ReadingJson {
 
 export const EVENT_KINDS = ["security", "system"] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
-export type Severity = "info" | "warning" | "critical";
+export const SEVERITIES = ["info", "warning", "critical"] as const;
+export type Severity = (typeof SEVERITIES)[number];
 
 /** Something that an operator should see. Identical ones are one record with a count. */
 export interface EventRecord {
@@ -109,12 +110,16 @@ export interface NodeInfo {
   readonly replayWindow?: number;
   /** When its last authentic message came. */
   readonly lastSeen?: string;
+  /** Seconds between its messages, as a rule. */
+  readonly interval?: number;
   readonly hops?: number;
   readonly gateway?: string;
   /** The newest reading by its time of measurement. */
   readonly last?: ReadingJson;
   /** Requests refused since the server started. */
   readonly refused: number;
+  /** First and last time of refusals that follow each other. */
+  readonly refusals?: { readonly since: string; readonly last: string };
   readonly health?: HealthJson;
 }
 

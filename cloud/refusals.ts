@@ -15,13 +15,15 @@ export function denialEvent(denied: Denied, source: string, gateway: string | un
   const host = hostOf(source);
   return {
     kind: "security",
-    severity: reason === "oscore-unprotected" ? "info" : "warning",
+    // Who only does not know us, or whom we do not know yet, attacks nobody.
+    severity: reason === "oscore-unprotected" || reason === "oscore-context" ? "info" : "warning",
     reason,
     detail: detailOf(reason, host, name, partialIv),
     node: name,
     gateway,
     // What names no device is told apart by where it came from.
-    ...(name === undefined && { distinct: host }),
+    // Devices that are not registered yet are one event, wherever they speak from.
+    ...(name === undefined && { distinct: reason === "oscore-context" ? "" : host }),
   };
 }
 

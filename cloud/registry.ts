@@ -79,6 +79,8 @@ export class Registry {
   onTrouble: (error: Error) => void = () => {};
   /** Changes of our own so far. */
   #changes = 0;
+  /** ms since 1970: since when silence means anything. */
+  readonly started: number;
   /** What others changed while the first look at the store was under way. */
   readonly #missed = new Set<number | undefined>();
 
@@ -87,6 +89,7 @@ export class Registry {
     this.#host = { crypto, reserve: (context, count) => store.reserve(context, count) };
     this.#vault = vault;
     this.#wallTime = wallTime;
+    this.started = wallTime();
     store.onChanged = (node) => this.#missed.add(node);
   }
 
@@ -104,6 +107,10 @@ export class Registry {
       device.last = reading;
       device.lastSeen = reading.received;
       device.gateway = reading.gateway;
+    }
+    for (const { node, interval } of snapshot.intervals) {
+      const device = this.#byId.get(node);
+      if (device !== undefined) device.interval = interval;
     }
     for (const { node, time, body } of snapshot.health) {
       const device = this.#byId.get(node);

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from "fastify";
-import type { Downlinks } from "../downlink.js";
+import type { CloudEndpoint } from "../endpoint.js";
 import { RegistryError } from "../errors.js";
 import type { Live } from "../live.js";
 import type { Metrics } from "../metrics.js";
@@ -8,6 +8,7 @@ import type { Registry } from "../registry.js";
 import type { Store } from "../store/store.js";
 import type { Asset } from "./assets.js";
 import { nodeRoutes } from "./nodes.js";
+import { overviewRoutes } from "./overview.js";
 import { queryRoutes } from "./queries.js";
 import { requestRoutes } from "./requests.js";
 import { streamRoute } from "./stream.js";
@@ -19,7 +20,9 @@ export interface HttpContext {
   readonly live: Live;
   readonly metrics: Metrics;
   readonly apiToken: string;
-  readonly downlinks: Downlinks;
+  readonly endpoint: CloudEndpoint;
+  /** ms since 1970 */
+  readonly wallTime: () => number;
   /** Why the server should get no traffic now; `undefined` when it is fine. */
   readonly trouble: () => string | undefined;
   readonly onError: (error: Error) => void;
@@ -136,6 +139,7 @@ export function buildApp(context: HttpContext): FastifyInstance {
     });
   }
 
+  overviewRoutes(app, context);
   queryRoutes(app, context);
   const authorize = bearer(context.apiToken);
   nodeRoutes(app, context, authorize);

@@ -1,9 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { fromHex } from "../../firmware/bytes/hex.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";
+import { listNodes, type NodeQuery, SORTS } from "../listing.js";
 import { NODE_KINDS, type NodeKind } from "../model.js";
 import type { NodeSpec, OscoreSpec } from "../registry.js";
+import { DEVICE_STATES } from "../watch.js";
 import { type HttpContext, HttpError } from "./app.js";
+import { NAME, query } from "./schemas.js";
 
 interface NodeBody {
   name: string;
@@ -59,13 +62,31 @@ export const NODE_BODY = {
 /** The registry: read by all, written with the token. */
 export function nodeRoutes(
   app: FastifyInstance,
-  { registry }: HttpContext,
+  { registry, wallTime }: HttpContext,
   authorize: (header: string | undefined) => void,
 ): void {
   // Before the body is read: who may not write learns nothing about what would be right.
   const onRequest = async (request: FastifyRequest) => authorize(request.headers.authorization);
 
-  app.get("/api/nodes", async () => registry.list());
+  app.get<{ Querystring: NodeQuery }>(
+    "/api/nodes",
+    query({
+      kind: { type: "string", enum: NODE_KINDS },
+      state: { type: "string", enum: DEVICE_STATES },
+      gateway: NAME,
+      hops: { type: "integer", minimum: 0, maximum: 127 },
+      search: { type: "string", maxLength: 128 },
+      sort: { type: "string", enum: SORTS },
+      order: { type: "string", enum: ["asc", "desc"] },
+      limit: { type: "integer", minimum: 1, maximum: 1000 },
+      offset: { type: "integer", minimum: 0 },
+    }),
+    async (request, reply) => {
+      const { total, nodes } = listNodes(registry, request.query, wallTime());
+      reply.header("x-total-count", total);
+      return nodes;
+    },
+  );
 
   app.get<{ Params: { name: string } }>("/api/nodes/:name", async ({ params }) => {
     const node = registry.get(params.name);

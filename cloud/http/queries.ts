@@ -1,16 +1,30 @@
 import { Readable } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import { allReadings, EXPORT_FORMATS, EXPORT_NAMES, type ExportName, exported } from "../export.js";
-import { EVENT_KINDS, type EventKind, eventJson, iso, readingJson } from "../model.js";
+import {
+  EVENT_KINDS,
+  type EventKind,
+  eventJson,
+  iso,
+  readingJson,
+  SEVERITIES,
+  type Severity,
+} from "../model.js";
 import type { Registry } from "../registry.js";
 import type { ReadingQuery } from "../store/store.js";
 import { type HttpContext, HttpError } from "./app.js";
+import { NAME, query } from "./schemas.js";
 
-const NAME = { type: "string", minLength: 1, maxLength: 128 } as const;
 const TIME = { type: "string", maxLength: 40 } as const;
 
-function query(properties: Record<string, object>, required: string[] = []) {
-  return { schema: { querystring: { type: "object", additionalProperties: false, required, properties } } };
+interface EventParameters {
+  kind?: EventKind;
+  severity?: Severity;
+  node?: string;
+  text?: string;
+  before?: string;
+  beforeId?: string;
+  limit: number;
 }
 
 /** History: readings, means of them, events. */
@@ -73,20 +87,21 @@ export function queryRoutes(app: FastifyInstance, { registry, store }: HttpConte
     },
   );
 
-  app.get<{ Querystring: { kind?: EventKind; node?: string; before?: string; limit: number } }>(
+  app.get<{ Querystring: EventParameters }>(
     "/api/events",
     query({
       kind: { type: "string", enum: EVENT_KINDS },
+      severity: { type: "string", enum: SEVERITIES },
       node: NAME,
+      text: { type: "string", minLength: 1, maxLength: 128 },
       before: TIME,
+      beforeId: { type: "string", minLength: 1, maxLength: 64 },
       limit: { type: "integer", minimum: 1, maximum: 1000, default: 100 },
     }),
     async (request) => {
-      const { kind, node, before, limit } = request.query;
+      const { before, ...filters } = request.query;
       const events = await store.events({
-        limit,
-        ...(kind !== undefined && { kind }),
-        ...(node !== undefined && { node }),
+        ...filters,
         ...(before !== undefined && { before: time("before", before) }),
       });
       return events.map(eventJson);

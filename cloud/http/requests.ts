@@ -32,7 +32,8 @@ export function requestRoutes(
   context: HttpContext,
   authorize: (header: string | undefined) => void,
 ): void {
-  const { registry, downlinks } = context;
+  const { registry } = context;
+  const { downlinks } = context.endpoint;
 
   app.register(async (scope) => {
     // Any media type: what CoAP has a number for is decided when it is mapped.
@@ -103,7 +104,7 @@ function targetOf(registry: Registry, url: string): { device: Device; path: stri
 }
 
 function submitPlain(
-  { downlinks }: HttpContext,
+  { endpoint: { downlinks } }: HttpContext,
   device: Device,
   request: FastifyRequest,
   path: string[],
@@ -136,12 +137,12 @@ function submitPlain(
 }
 
 function submitBlind(
-  { downlinks }: HttpContext,
+  { endpoint: { downlinks } }: HttpContext,
   device: Device,
   header: string,
   request: FastifyRequest,
   body: Uint8Array,
-): ReturnType<HttpContext["downlinks"]["submit"]> {
+): ReturnType<HttpContext["endpoint"]["downlinks"]["submit"]> {
   const option = oscoreOption(header);
   if (option === undefined) throw new HttpError(400, "bad-request", "the OSCORE header is no base64url");
   if (request.method !== "POST" || body.length === 0) {

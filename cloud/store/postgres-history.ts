@@ -1,6 +1,6 @@
 import type { Pool } from "pg";
 import type { EventRecord, ReadingRecord } from "../model.js";
-import { fromRow, READING_COLUMNS, type Row } from "./rows.js";
+import { EVENT_TEXT, fromRow, likePattern, READING_COLUMNS, type Row } from "./rows.js";
 import type {
   EventQuery,
   ReadingPage,
@@ -44,6 +44,14 @@ class Filter {
     return this;
   }
 
+  /** Behind this place in a descending order. */
+  before(columns: readonly [string, string], time: number | undefined, id: string): this {
+    if (time === undefined) return this;
+    const place = this.parameters.push(time, id);
+    this.#conditions.push(`(${columns.join(", ")}) < ($${place - 1}, $${place})`);
+    return this;
+  }
+
   toString(): string {
     return this.#conditions.length === 0 ? "" : `WHERE ${this.#conditions.join(" AND ")}`;
   }
@@ -84,11 +92,21 @@ export class PostgresHistory {
     return rows;
   }
 
-  async events({ kind, node, before, limit }: EventQuery): Promise<EventRecord[]> {
+  async events({
+    kind,
+    severity,
+    node,
+    before,
+    beforeId = "",
+    text,
+    limit,
+  }: EventQuery): Promise<EventRecord[]> {
     const filter = new Filter()
       .and("kind = ?", kind)
       .and("(node = ? OR gateway = ?)", node)
-      .and("last < ?", before);
+      .and("severity = ?", severity)
+      .and(`${EVENT_TEXT} ILIKE ?`, text === undefined ? undefined : likePattern(text))
+      .before(["last", "id"], before, beforeId);
     const { rows } = await this.#queries.query<Row<EventRecord>>(
       `SELECT id, time, last, count, kind, severity, node, gateway, reason, detail FROM events ${filter}
        ORDER BY last DESC, id DESC LIMIT ${limit}`,

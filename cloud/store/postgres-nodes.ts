@@ -5,7 +5,7 @@ import { isConflict, isDuplicate, type PostgresDatabase } from "./postgres-conne
 import { VERSION_TABLE } from "./postgres-schema.js";
 import type { SequenceStock } from "./postgres-sequences.js";
 import { CHANNEL } from "./postgres-watch.js";
-import { fromRow, nullable, READING_COLUMNS, type Row } from "./rows.js";
+import { fromRow, INTERVALS, nullable, READING_COLUMNS, type Row } from "./rows.js";
 import {
   type ContextDraft,
   type ContextRecord,
@@ -69,6 +69,7 @@ export class PostgresNodes {
           `SELECT r.* FROM nodes n CROSS JOIN LATERAL
              (SELECT ${READING_COLUMNS} FROM readings WHERE node = n.id ORDER BY time DESC LIMIT 1) r`,
         );
+        const intervals = await client.query<{ node: number; interval: number }>(INTERVALS);
         const count = await client.query<{ readings: number }>(
           "SELECT coalesce(max(id), 0) AS readings FROM readings",
         );
@@ -78,6 +79,7 @@ export class PostgresNodes {
           contexts: contexts.rows.map((row) => fromRow<ContextRecord>(row)),
           health: health.rows,
           newest: newest.rows.map((row) => fromRow<ReadingRecord>(row)),
+          intervals: intervals.rows,
           readings: count.rows[0].readings,
         };
       },

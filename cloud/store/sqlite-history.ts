@@ -1,6 +1,6 @@
 import type Database from "better-sqlite3";
 import type { EventRecord, ReadingRecord } from "../model.js";
-import { fromRow, READING_COLUMNS, type Row } from "./rows.js";
+import { EVENT_TEXT, fromRow, likePattern, READING_COLUMNS, type Row } from "./rows.js";
 import type { EventQuery, ReadingQuery, SealedMessage, SealedQuery, SeriesPoint } from "./store.js";
 
 /** Looking back: readings, means of them, events, sealed messages. */
@@ -65,9 +65,17 @@ export class History {
       filters.push("(node = ? OR gateway = ?)");
       parameters.push(query.node, query.node);
     }
+    if (query.severity !== undefined) {
+      filters.push("severity = ?");
+      parameters.push(query.severity);
+    }
     if (query.before !== undefined) {
-      filters.push("last < ?");
-      parameters.push(query.before);
+      filters.push("(last, id) < (?, ?)");
+      parameters.push(query.before, query.beforeId ?? "");
+    }
+    if (query.text !== undefined) {
+      filters.push(`${EVENT_TEXT} LIKE ? ESCAPE '\\'`);
+      parameters.push(likePattern(query.text));
     }
     const where = filters.length === 0 ? "" : `WHERE ${filters.join(" AND ")}`;
     const rows = this.#database

@@ -1,7 +1,7 @@
 import type Database from "better-sqlite3";
 import { equal } from "../../firmware/bytes/compare.js";
 import type { ReadingRecord } from "../model.js";
-import { fromRow, nullable, READING_COLUMNS, type Row } from "./rows.js";
+import { fromRow, INTERVALS, nullable, READING_COLUMNS, type Row } from "./rows.js";
 import {
   type ContextDraft,
   type ContextRecord,
@@ -62,6 +62,7 @@ export class NodeTables {
            SELECT (SELECT r.id FROM readings r WHERE r.node = n.id ORDER BY r.time DESC LIMIT 1) FROM nodes n)`,
       )
       .all();
+    const intervals = database.prepare<[], { node: number; interval: number }>(INTERVALS).all();
     const { readings } = database
       .prepare<[], { readings: number }>("SELECT ifnull(max(id), 0) AS readings FROM readings")
       .get()!;
@@ -71,6 +72,7 @@ export class NodeTables {
       contexts: contexts.map((row) => fromRow<ContextRecord>(row)),
       health,
       newest: newest.map((row) => fromRow<ReadingRecord>(row)),
+      intervals,
       readings,
     };
   }

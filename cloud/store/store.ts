@@ -1,4 +1,4 @@
-import type { EventKind, EventRecord, NodeKind, ReadingRecord } from "../model.js";
+import type { EventKind, EventRecord, NodeKind, ReadingRecord, Severity } from "../model.js";
 
 /** A registered device. */
 export interface NodeRecord {
@@ -186,10 +186,15 @@ export interface SeriesPoint {
 
 export interface EventQuery {
   readonly kind?: EventKind;
+  readonly severity?: Severity;
   /** Name of the node or gateway concerned. */
   readonly node?: string;
   /** Only events before this time of their last occurrence. */
   readonly before?: number;
+  /** With `before`: of those that last occurred at that very time, only the ones listed behind this one. */
+  readonly beforeId?: string;
+  /** Part of the reason, the detail or a name, whatever its case. */
+  readonly text?: string;
   readonly limit: number;
 }
 
@@ -202,6 +207,8 @@ export interface Snapshot {
   readonly health: readonly HealthRecord[];
   /** The newest reading of each node. */
   readonly newest: readonly ReadingRecord[];
+  /** ms between the last messages of each node that has brought several. */
+  readonly intervals: readonly { readonly node: number; readonly interval: number }[];
   readonly readings: number;
 }
 

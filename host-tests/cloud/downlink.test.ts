@@ -21,7 +21,7 @@ import {
 import { deriveContext, type SecurityContext } from "../../firmware/oscore/context.js";
 import { protectRequest, protectResponse } from "../../firmware/oscore/protect.js";
 import { unprotectRequest, unprotectResponse } from "../../firmware/oscore/unprotect.js";
-import { Bench, decode, TestNode } from "./helpers.js";
+import { Bench, decode, EPOCH, TestNode } from "./helpers.js";
 
 const TOKEN = "a-token-for-this-test";
 const ADDRESS = 0x12;
@@ -129,7 +129,8 @@ describe("cloud to node", () => {
       live,
       metrics,
       apiToken: TOKEN,
-      downlinks: endpoint.downlinks,
+      endpoint,
+      wallTime: () => EPOCH + bench.now,
       trouble: () => undefined,
       onError: (error) => assert.fail(error),
       assets: new Map(),

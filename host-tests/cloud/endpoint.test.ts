@@ -322,12 +322,25 @@ describe("cloud endpoint", () => {
       assert.ok(bench.live.event.length <= 13, `${bench.live.event.length} times`);
     });
 
-    it("of strangers are bounded, and do not crowd out those of nodes", async () => {
+    it("of strangers are one that counts, wherever they speak from", async () => {
+      for (let i = 0; i < 200; i++) {
+        const stranger = new TestNode("x", 500 + (i % 3));
+        bench.receive(stranger.reading(i, 1, { messageId: i }).datagram, `10.0.0.${i}:1`);
+      }
+      bench.pass(2000);
+      const events = await bench.cloud.store.events({ limit: 1000, kind: "security" });
+      assert.deepEqual(
+        events.map(({ reason, count, severity }) => [reason, count, severity]),
+        [["oscore-context", 200, "info"]],
+      );
+      const { messages, senders } = bench.cloud.endpoint.unknown.json()!;
+      assert.deepEqual([messages, senders], [200, 3]);
+    });
+
+    it("of anybody are bounded, and do not crowd out those of nodes", async () => {
       for (let i = 0; i < 2000; i++) {
-        bench.receive(
-          new TestNode("x", 500 + (i % 3)).reading(i, 1, { messageId: i }).datagram,
-          `10.0.${i >> 8}.${i & 255}:1`,
-        );
+        const unprotected = Uint8Array.of(0x40, 0x02, i >> 8, i, 0xff, 0xa0);
+        bench.receive(unprotected, `10.0.${i >> 8}.${i & 255}:1`);
       }
       const { datagram } = node.reading(2000);
       datagram[datagram.length - 1] ^= 1;

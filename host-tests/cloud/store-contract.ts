@@ -586,6 +586,45 @@ export function describeStore(name: string, place: (suite: Mocha.Context) => Pro
         assert.deepEqual(await ids({ limit: 2, before: START + 9 }), ["e27", "e26"]);
         assert.deepEqual(await ids({ limit: 99, node: "a" }), ["e25", "e24", "e20", "e17", "e15", "e10"]);
         assert.deepEqual(await ids({ limit: 1, node: "a", kind: "security", before: START + 7 }), ["e20"]);
+        assert.deepEqual(await ids({ limit: 2, before: START + 9, beforeId: "e29" }), ["e28", "e27"]);
+      });
+
+      it("finds events by severity and by a part of their text, which has no wildcards", async () => {
+        await commit(store, {
+          events: [
+            event("e1", { detail: "100 % of node_1's air" }),
+            event("e2", { detail: "Something else", reason: "mesh-replay", severity: "critical" }),
+            event("e3", { node: "Nödé-7" }),
+          ],
+        });
+        const ids = async (query: Omit<Parameters<Store["events"]>[0], "limit">) =>
+          (await store.events({ ...query, limit: 9 })).map(({ id }) => id);
+        assert.deepEqual(await ids({ severity: "critical" }), ["e2"]);
+        for (const [text, found] of [
+          ["MESH REPLAY", "e2"],
+          ["mesh-replay", "e2"],
+          ["100 %", "e1"],
+          ["node_1", "e1"],
+          ["dé-7", "e3"],
+          ["%thing%", undefined],
+          ["\\", undefined],
+        ] as const) {
+          assert.deepEqual(await ids({ text }), found === undefined ? [] : [found], text);
+        }
+      });
+
+      it("knows how often a node speaks, whatever its messages carry", async () => {
+        const a = await register("a", 1);
+        await register("b", 2);
+        for (let i = 0; i < 5; i++) {
+          const received = START + i * 10 * MINUTE;
+          const readings = [0, 1].map((j) =>
+            readingOf(a, 2 * i + j, { time: received - j * MINUTE, received }),
+          );
+          await commit(store, { requests: [request(a.keys, i, readings)] });
+        }
+        const { intervals } = await reopen();
+        assert.deepEqual(intervals, [{ node: a.node.id, interval: 10 * MINUTE }]);
       });
 
       it("keeps messages as received with their keys, also of nodes that left", async () => {

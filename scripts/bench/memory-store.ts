@@ -21,7 +21,7 @@ export class MemoryStore implements Store {
   }
 
   async load(): Promise<Snapshot> {
-    return { nodes: [], former: [], contexts: [], health: [], newest: [], readings: 0 };
+    return { nodes: [], former: [], contexts: [], health: [], newest: [], intervals: [], readings: 0 };
   }
 
   commit({ requests }: Batch, done: (result: CommitResult) => void): void {
