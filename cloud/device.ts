@@ -1,3 +1,4 @@
+import type { Settings } from "../firmware/reading/settings.js";
 import type { DeviceContext } from "./context.js";
 import { type HealthState, healthJson } from "./health.js";
 import {
@@ -30,6 +31,8 @@ export class Device implements Vitals {
   /** First and last time of refusals that follow each other. */
   refusals: { readonly since: number; readonly last: number } | undefined;
   health: HealthState | undefined;
+  /** What it last said of its settings, and when. */
+  settings: (Settings & { readonly time: number }) | undefined;
 
   constructor(record: NodeRecord) {
     this.record = record;
@@ -61,7 +64,7 @@ export class Device implements Vitals {
 
   /** @param name of a device by its number */
   info(name: (id: number) => string | undefined, hops: number | undefined): NodeInfo {
-    const { record, context, last, lastSeen, interval, refusals, health } = this;
+    const { record, context, last, lastSeen, interval, refusals, health, settings } = this;
     const gateway = this.gateway === undefined ? undefined : name(this.gateway);
     return {
       name: record.name,
@@ -79,6 +82,7 @@ export class Device implements Vitals {
       refused: this.refused,
       ...(refusals !== undefined && { refusals: { since: iso(refusals.since), last: iso(refusals.last) } }),
       ...(health !== undefined && { health: healthJson(health) }),
+      ...(settings !== undefined && { settings: { ...settings, time: iso(settings.time) } }),
     };
   }
 }

@@ -4,7 +4,7 @@ import type { Content, RequestHandle, RequestHandler } from "../firmware/coap/me
 import { OptionNumber } from "../firmware/coap/numbers.js";
 import { insertOption, stringOption } from "../firmware/coap/options.js";
 import type { Device } from "./device.js";
-import { meshAddressText } from "./model.js";
+import { meshAddressText, type NodeResult } from "./model.js";
 
 /** One way of putting a request to a node: what goes out, and what an answer to it is worth. */
 export interface Attempt {
@@ -15,6 +15,18 @@ export interface Attempt {
    * for one
    */
   take(answer: CoapMessage): CoapMessage | Refusal | Attempt;
+}
+
+/** What is asked of a node. */
+export interface NodeRequest {
+  /** What it is, for people: "GET /t". */
+  readonly label: string;
+  /** Called for each attempt, because no Partial IV may be used twice; a refusal ends it. */
+  readonly make: () => Attempt | Refusal;
+  /** Whether the node may carry it out more than once. */
+  readonly repeatable: boolean;
+  /** What an answer says, as JSON; `undefined` for one that says nothing. Default: never anything. */
+  readonly read?: ((answer: CoapMessage) => NodeResult | undefined) | undefined;
 }
 
 export type DeliveryState =
@@ -29,13 +41,16 @@ export type DeliveryState =
 export interface Delivery {
   readonly id: string;
   readonly device: Device;
-  /** What it is, for people: "GET /t". */
   readonly label: string;
   /** ms since 1970 */
   readonly created: number;
   readonly state: DeliveryState;
   readonly attempts: number;
+  /** ms since 1970: when it was answered or had failed */
+  readonly ended: number | undefined;
   readonly answer: CoapMessage | undefined;
+  /** As {@link NodeRequest.read} gave it. */
+  readonly result: NodeResult | undefined;
   /** Why it failed. */
   readonly failure: string | undefined;
   /** Resolves when it is answered or has failed. */
@@ -53,6 +68,8 @@ export interface DownlinksOptions {
   readonly makeId: () => string;
   readonly clock: () => number;
   readonly wallTime: () => number;
+  /** Told of each new request and of each new state of one. */
+  readonly onChanged: (delivery: Delivery) => void;
 }
 
 /** A node that has just sent listens for so long. */
@@ -65,49 +82,53 @@ const PER_DEVICE = 16;
 const TOTAL = 2000;
 /** An answer is kept for so long for whoever asks for it. */
 const KEPT_MS = 600_000;
+/** Until sequence numbers that are on their way from the database will have come. */
+const NUMBERS_MS = 500;
 
 class Task implements Delivery {
   readonly id: string;
   readonly device: Device;
-  readonly label: string;
+  readonly request: NodeRequest;
   readonly created: number;
-  readonly make: () => Attempt | Refusal;
-  readonly repeatable: boolean;
   /** Of the clock: when it is given up, then when it is forgotten. */
   until: number;
   state: DeliveryState = "waiting";
   attempts = 0;
+  ended: number | undefined;
   answer: CoapMessage | undefined;
+  result: NodeResult | undefined;
   failure: string | undefined;
   readonly settled: Promise<void>;
-  #settle: () => void = () => {};
+  readonly #settle: () => void;
 
-  constructor(
-    id: string,
-    device: Device,
-    label: string,
-    make: () => Attempt | Refusal,
-    repeatable: boolean,
-    created: number,
-    until: number,
-  ) {
+  constructor(id: string, device: Device, request: NodeRequest, created: number, until: number) {
     this.id = id;
     this.device = device;
-    this.label = label;
-    this.make = make;
-    this.repeatable = repeatable;
+    this.request = request;
     this.created = created;
     this.until = until;
+    let settle = (): void => {};
     this.settled = new Promise((resolve) => {
-      this.#settle = resolve;
+      settle = resolve;
     });
+    this.#settle = settle;
   }
 
-  end(now: number, answer: CoapMessage | undefined, failure: string | undefined): void {
+  get label(): string {
+    return this.request.label;
+  }
+
+  get isOver(): boolean {
+    return this.ended !== undefined;
+  }
+
+  end(ended: number, until: number, answer: CoapMessage | undefined, failure: string | undefined): void {
     this.state = answer === undefined ? "failed" : "answered";
+    this.ended = ended;
     this.answer = answer;
+    this.result = answer && this.request.read?.(answer);
     this.failure = failure;
-    this.until = now + KEPT_MS;
+    this.until = until;
     this.#settle();
   }
 }
@@ -121,38 +142,45 @@ export class Downlinks {
   readonly #tasks = new Map<string, Task>();
   #deadline = Number.POSITIVE_INFINITY;
   readonly #queues = new Map<Device, Task[]>();
+  /** Devices for whose requests there was no sequence number at hand. */
+  readonly #unnumbered = new Set<Device>();
 
   constructor(options: DownlinksOptions) {
     this.#options = options;
   }
 
-  /**
-   * @param make called for each attempt, because no Partial IV may be used twice; a refusal ends it
-   * @param repeatable whether the node may carry it out more than once
-   * @returns why it was not taken: the device has no mesh address, or too much waits already
-   */
-  submit(
-    device: Device,
-    label: string,
-    make: () => Attempt | Refusal,
-    repeatable: boolean,
-  ): Delivery | Refusal<"no-mesh-address" | "too-many-requests"> {
+  /** @returns why it was not taken: the device has no mesh address, or too much waits already */
+  submit(device: Device, request: NodeRequest): Delivery | Refusal<"no-mesh-address" | "too-many-requests"> {
     if (device.record.meshAddress === undefined) return new Refusal("no-mesh-address");
     const queue = this.#queues.get(device) ?? [];
     if (queue.length >= PER_DEVICE || this.#tasks.size >= TOTAL) return new Refusal("too-many-requests");
-    const { clock, wallTime, makeId } = this.#options;
+    const { clock, wallTime, makeId, onChanged } = this.#options;
     const now = clock();
-    const task = new Task(makeId(), device, label, make, repeatable, wallTime(), now + LIFETIME_MS);
+    const task = new Task(makeId(), device, request, wallTime(), now + LIFETIME_MS);
     this.#tasks.set(task.id, task);
     this.#deadline = Math.min(this.#deadline, task.until);
     queue.push(task);
     this.#queues.set(device, queue);
+    onChanged(task);
     this.#next(device, now);
     return task;
   }
 
   find(id: string): Delivery | undefined {
     return this.#tasks.get(id);
+  }
+
+  /** A device's requests: those under way, and those that ended lately. In the order of their submission. */
+  of(device: Device): Delivery[] {
+    return [...this.#tasks.values()].filter((task) => task.device === device);
+  }
+
+  /** Takes a request back that has not left yet. @returns false when it has, or has ended */
+  cancel(id: string): boolean {
+    const task = this.#tasks.get(id);
+    if (task?.state !== "waiting") return false;
+    this.#end(task, this.#options.clock(), undefined, "taken back");
+    return true;
   }
 
   /** An authentic message of a device came: it listens now. */
@@ -162,11 +190,9 @@ export class Downlinks {
 
   /** A device is no longer registered. */
   forget(device: Device): void {
-    for (const task of this.#queues.get(device) ?? []) {
-      task.end(this.#options.clock(), undefined, "the node was removed");
-      this.#deadline = Math.min(this.#deadline, task.until);
-    }
+    const queue = this.#queues.get(device) ?? [];
     this.#queues.delete(device);
+    for (const task of queue) this.#end(task, this.#options.clock(), undefined, "the node was removed");
   }
 
   /** Not later than when something expires. */
@@ -178,11 +204,14 @@ export class Downlinks {
     this.#deadline = Number.POSITIVE_INFINITY;
     for (const task of this.#tasks.values()) {
       if (task.until <= now) {
-        if (task.state === "answered" || task.state === "failed") this.#tasks.delete(task.id);
+        if (task.isOver) this.#tasks.delete(task.id);
         else this.#end(task, now, undefined, "the node was not heard in time");
       }
       if (this.#tasks.has(task.id)) this.#deadline = Math.min(this.#deadline, task.until);
     }
+    const unnumbered = [...this.#unnumbered];
+    this.#unnumbered.clear();
+    for (const device of unnumbered) this.#next(device, now);
   }
 
   /** Sends what is first in a device's queue, if the device listens. */
@@ -191,9 +220,16 @@ export class Downlinks {
     const { reachable } = device;
     if (task === undefined || task.state !== "waiting") return;
     if (reachable === undefined || now - reachable.at > LISTENING_MS) return;
-    const attempt = task.make();
-    if (attempt instanceof Refusal) this.#end(task, now, undefined, `${attempt}`);
-    else this.#send(task, attempt, reachable.source, now);
+    const attempt = task.request.make();
+    if (!(attempt instanceof Refusal)) this.#send(task, attempt, reachable.source, now);
+    else if (attempt.reason === "sequence-busy") this.#await(device, now);
+    else this.#end(task, now, undefined, `${attempt}`);
+  }
+
+  /** Where several servers share a store, numbers may be on their way from it. */
+  #await(device: Device, now: number): void {
+    this.#unnumbered.add(device);
+    this.#deadline = Math.min(this.#deadline, now + NUMBERS_MS);
   }
 
   #send(task: Task, attempt: Attempt, endpoint: string, now: number): void {
@@ -203,13 +239,18 @@ export class Downlinks {
     insertOption(options, stringOption(OptionNumber.URI_HOST, host));
     task.state = "sent";
     task.attempts++;
+    this.#options.onChanged(task);
     const handle = this.#options.request(
       endpoint,
       { ...outer, options },
       {
         onResponse: (response, at) => {
+          // The node was removed meanwhile.
+          if (task.isOver) return "done";
           const answer = attempt.take(response);
           if (answer instanceof Refusal) return "ignore";
+          // It listens, and goes on listening: there may be more for it.
+          task.device.reachable = { source: endpoint, at };
           if (!("outer" in answer)) this.#end(task, at, copyOf(answer), undefined);
           else if (task.attempts < ATTEMPTS) this.#send(task, answer, endpoint, at);
           else this.#end(task, at, undefined, "the node asks again and again");
@@ -217,8 +258,10 @@ export class Downlinks {
         },
         onFailure: (failure, at) => {
           if (task.state !== "sent") return;
-          if (task.repeatable && task.attempts < ATTEMPTS) task.state = "waiting";
-          else this.#end(task, at, undefined, failure);
+          if (task.request.repeatable && task.attempts < ATTEMPTS) {
+            task.state = "waiting";
+            this.#options.onChanged(task);
+          } else this.#end(task, at, undefined, failure);
         },
       },
       now,
@@ -227,9 +270,10 @@ export class Downlinks {
   }
 
   #end(task: Task, now: number, answer: CoapMessage | undefined, failure: string | undefined): void {
-    if (task.state === "answered" || task.state === "failed") return;
-    task.end(now, answer, failure);
+    if (task.isOver) return;
+    task.end(this.#options.wallTime(), now + KEPT_MS, answer, failure);
     this.#deadline = Math.min(this.#deadline, task.until);
+    this.#options.onChanged(task);
     const { device } = task;
     const queue = this.#queues.get(device) ?? [];
     const at = queue.indexOf(task);

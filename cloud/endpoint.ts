@@ -13,7 +13,7 @@ import { Allowances } from "./allowance.js";
 import { CommitQueue, exchangesOf, type Pending } from "./commit-queue.js";
 import type { DeviceContext } from "./context.js";
 import type { Device } from "./device.js";
-import { Downlinks } from "./downlink.js";
+import { type Delivery, Downlinks } from "./downlink.js";
 import type { EventLog, Happening } from "./events.js";
 import { type Admitted, type Denied, Gatekeeper, plainError, replayed } from "./gatekeeper.js";
 import { healthEvents, healthText, mergeHealth } from "./health.js";
@@ -23,6 +23,7 @@ import { type EventRecord, eventJson, type ReadingRecord, readingJson, type Seve
 import { denialEvent, hostOf, malformedEvent, ObservedCounters } from "./refusals.js";
 import type { Registry } from "./registry.js";
 import { understand } from "./report.js";
+import { requestJson } from "./request-json.js";
 import type { Store, Takeover } from "./store/store.js";
 import { UnknownSenders } from "./unknown.js";
 
@@ -126,6 +127,7 @@ export class CloudEndpoint {
       makeId: options.makeId,
       clock: () => options.clock?.() ?? this.#now,
       wallTime: options.wallTime,
+      onChanged: (delivery) => this.#asked(delivery),
     });
     this.#layer = new MessageLayer({
       send: (endpoint, bytes) => {
@@ -338,6 +340,17 @@ export class CloudEndpoint {
     )) {
       this.#happened(happening);
     }
+  }
+
+  /** A request to a node is new, or has another state. */
+  #asked(delivery: Delivery): void {
+    const { live, metrics, registry } = this.#options;
+    const { device, state, result } = delivery;
+    if (delivery.ended !== undefined) metrics.downlinks.add(state);
+    if (live.wanted("request")) live.emit("request", requestJson(delivery));
+    if (result === undefined || !("settings" in result)) return;
+    device.settings = { ...result.settings, time: delivery.ended ?? 0 };
+    live.emit("node", registry.info(device));
   }
 
   // ── What is not accepted ────────────────────────────────────────────────────────────────────────────────────────

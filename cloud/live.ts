@@ -1,4 +1,5 @@
 import type { EventJson, NodeInfo, ReadingJson } from "./model.js";
+import type { RequestJson } from "./request-json.js";
 
 /** What happens on the server, as it happens; what `GET /api/stream` sends on. */
 export interface LiveEvents {
@@ -10,6 +11,8 @@ export interface LiveEvents {
   node: NodeInfo;
   /** The name of a node that was removed. */
   removed: string;
+  /** A request to a node: new, or with a new state. */
+  request: RequestJson;
 }
 
 type Listener<Name extends keyof LiveEvents> = (value: LiveEvents[Name]) => void;
@@ -21,6 +24,7 @@ export class Live {
     event: new Set<Listener<"event">>(),
     node: new Set<Listener<"node">>(),
     removed: new Set<Listener<"removed">>(),
+    request: new Set<Listener<"request">>(),
   };
 
   /** @returns takes the listener off again */

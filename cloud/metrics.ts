@@ -27,6 +27,8 @@ export class Metrics {
   /** "stored" and "duplicate". */
   readonly readings = new Counters();
   readonly events = new Counters();
+  /** Requests to nodes by how they ended: "answered" and "failed". */
+  readonly downlinks = new Counters();
   /** Failed commits. */
   readonly commits = new Counters();
   readonly commitSeconds: Histogram;
@@ -40,6 +42,7 @@ export class Metrics {
     this.#counts("requests_total", "Authentic CoAP requests by outcome", "outcome", this.requests);
     this.#counts("readings_total", "Readings by outcome", "outcome", this.readings);
     this.#counts("events_total", "Security and system events by reason", "reason", this.events);
+    this.#counts("downlinks_total", "Requests to nodes by outcome", "outcome", this.downlinks);
     this.#counts("commits_total", "Transactions by outcome", "outcome", this.commits);
     const drops = this.#drops;
     new Counter({

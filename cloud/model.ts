@@ -3,6 +3,8 @@
  * the same as JSON (DESIGN §7: ISO 8601 times, °C, %RH, V, names).
  */
 
+import type { Settings } from "../firmware/reading/settings.js";
+
 export const NODE_KINDS = ["node", "gateway", "relay"] as const;
 export type NodeKind = (typeof NODE_KINDS)[number];
 
@@ -121,7 +123,12 @@ export interface NodeInfo {
   /** First and last time of refusals that follow each other. */
   readonly refusals?: { readonly since: string; readonly last: string };
   readonly health?: HealthJson;
+  /** What the node said of its settings when it was last asked, since the server started. */
+  readonly settings?: Settings & { readonly time: string };
 }
+
+/** What a node's answer says, where the server knows the resource. */
+export type NodeResult = { readonly settings: Settings } | { readonly stats: HealthJson };
 
 export function iso(time: number): string {
   return new Date(time).toISOString();

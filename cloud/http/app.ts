@@ -7,10 +7,12 @@ import type { Metrics } from "../metrics.js";
 import type { Registry } from "../registry.js";
 import type { Store } from "../store/store.js";
 import type { Asset } from "./assets.js";
+import { deliveryRoutes } from "./deliveries.js";
 import { nodeRoutes } from "./nodes.js";
 import { overviewRoutes } from "./overview.js";
 import { queryRoutes } from "./queries.js";
 import { requestRoutes } from "./requests.js";
+import { settingsRoutes } from "./settings.js";
 import { streamRoute } from "./stream.js";
 
 /** What the HTTP side sees of the server. */
@@ -144,6 +146,8 @@ export function buildApp(context: HttpContext): FastifyInstance {
   const authorize = bearer(context.apiToken);
   nodeRoutes(app, context, authorize);
   requestRoutes(app, context, authorize);
+  deliveryRoutes(app, context, authorize);
+  settingsRoutes(app, context, authorize);
   streamRoute(app, context);
   return app;
 }

@@ -1,11 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { Refusal } from "../../firmware/bytes/refusal.js";
-import type { CoapMessage } from "../../firmware/coap/message.js";
-import { contentFormatName, formatCode, OptionNumber } from "../../firmware/coap/numbers.js";
-import { getOption, getUint } from "../../firmware/coap/options.js";
+import { OptionNumber } from "../../firmware/coap/numbers.js";
+import { getOption } from "../../firmware/coap/options.js";
 import type { Device } from "../device.js";
 import type { Delivery } from "../downlink.js";
-import { iso } from "../model.js";
 import { blindAttempt, protectedAttempt } from "../node-client.js";
 import type { Registry } from "../registry.js";
 import { type HttpContext, HttpError } from "./app.js";
@@ -17,10 +15,7 @@ import {
   oscoreHeader,
   oscoreOption,
 } from "./coap-mapping.js";
-
-/** Seconds that a request waits for the node unless it says otherwise (Prefer: wait, RFC 7240 §4.3). */
-const DEFAULT_WAIT = 10;
-const LONGEST_WAIT = 60;
+import { type DeliveryReason, refused, settledOrLate, unanswered } from "./deliveries.js";
 
 /**
  * HTTP to nodes (RFC 8075): `/hc/coap://NODE/path`, the node by its name or as 0012.mesh. The server protects the
@@ -33,7 +28,6 @@ export function requestRoutes(
   authorize: (header: string | undefined) => void,
 ): void {
   const { registry } = context;
-  const { downlinks } = context.endpoint;
 
   app.register(async (scope) => {
     // Any media type: what CoAP has a number for is decided when it is mapped.
@@ -52,31 +46,11 @@ export function requestRoutes(
             ? submitPlain(context, device, request, path, query, body)
             : submitBlind(context, device, `${blind}`, request, body);
         if (delivery instanceof Refusal) throw refused(delivery.reason, device);
-        const wait = waitOf(request.headers.prefer);
-        await within(delivery.settled, wait, request);
-        return respond(reply, delivery, blind !== undefined);
+        await settledOrLate(delivery, request);
+        return respond(reply, delivery);
       },
     });
   });
-
-  app.get<{ Params: { id: string }; Querystring: { wait: number } }>(
-    "/api/requests/:id",
-    {
-      schema: {
-        querystring: {
-          type: "object",
-          additionalProperties: false,
-          properties: { wait: { type: "integer", minimum: 0, maximum: LONGEST_WAIT, default: 0 } },
-        },
-      },
-    },
-    async (request) => {
-      const delivery = downlinks.find(request.params.id);
-      if (delivery === undefined) throw new HttpError(404, "not-found", "no such request, or not any more");
-      await within(delivery.settled, request.query.wait, request);
-      return deliveryJson(delivery);
-    },
-  );
 }
 
 function targetOf(registry: Registry, url: string): { device: Device; path: string[]; query: string[] } {
@@ -110,7 +84,7 @@ function submitPlain(
   path: string[],
   query: string[],
   body: Uint8Array,
-): Delivery | Refusal<"no-mesh-address" | "too-many-requests" | "no-keys"> {
+): Delivery | Refusal<DeliveryReason> {
   if (device.context === undefined) return new Refusal("no-keys");
   const { method } = request;
   const { accept } = request.headers;
@@ -123,13 +97,12 @@ function submitPlain(
       accept,
       body,
     });
-    return downlinks.submit(
-      device,
-      `${method} /${path.join("/")}`,
-      () => protectedAttempt(device, mapped),
-      // RFC 7252 §5.8: all but POST are idempotent.
-      method !== "POST",
-    );
+    return downlinks.submit(device, {
+      label: `${method} /${path.join("/")}`,
+      make: () => protectedAttempt(device, mapped),
+      // RFC 7252 §5.8: all but POST and PATCH are idempotent.
+      repeatable: method !== "POST" && method !== "PATCH",
+    });
   } catch (error) {
     if (!(error instanceof MappingError)) throw error;
     throw new HttpError(error.status, "not-in-coap", error.message);
@@ -142,89 +115,34 @@ function submitBlind(
   header: string,
   request: FastifyRequest,
   body: Uint8Array,
-): ReturnType<HttpContext["endpoint"]["downlinks"]["submit"]> {
+): Delivery | Refusal<DeliveryReason> {
   const option = oscoreOption(header);
   if (option === undefined) throw new HttpError(400, "bad-request", "the OSCORE header is no base64url");
   if (request.method !== "POST" || body.length === 0) {
     throw new HttpError(400, "bad-request", "an OSCORE message is a POST with a body");
   }
-  // Sent once: a copy is a replay to the node, and only the client can make another one.
-  return downlinks.submit(device, "OSCORE message", () => blindAttempt(option, body), false);
-}
-
-function refused(reason: "no-mesh-address" | "too-many-requests" | "no-keys", device: Device): HttpError {
-  const { name } = device.record;
-  if (reason === "no-keys")
-    return new HttpError(409, "no-keys", `${name} has no keys to protect a request with`);
-  if (reason === "no-mesh-address")
-    return new HttpError(409, "no-mesh-address", `${name} has no mesh address`);
-  return new HttpError(503, "too-many-requests", `too many requests to ${name} wait already`);
-}
-
-/** RFC 7240: respond-async, or so many seconds. */
-function waitOf(prefer: string | string[] | undefined): number {
-  const text = `${prefer ?? ""}`;
-  if (/\brespond-async\b/i.test(text)) return 0;
-  const seconds = /\bwait\s*=\s*(\d{1,4})\b/i.exec(text)?.[1];
-  return seconds === undefined ? DEFAULT_WAIT : Math.min(LONGEST_WAIT, Number(seconds));
-}
-
-async function within(settled: Promise<void>, seconds: number, request: FastifyRequest): Promise<void> {
-  if (seconds === 0) return;
-  let timer: NodeJS.Timeout | undefined;
-  const gone = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, seconds * 1000);
-    request.raw.once("close", () => {
-      if (request.raw.destroyed && !request.raw.complete) resolve();
-    });
+  return downlinks.submit(device, {
+    label: "OSCORE message",
+    make: () => blindAttempt(option, body),
+    // Sent once: a copy is a replay to the node, and only the client can make another one.
+    repeatable: false,
   });
-  await Promise.race([settled, gone]);
-  clearTimeout(timer);
 }
 
-function respond(reply: FastifyReply, delivery: Delivery, blind: boolean): FastifyReply {
-  const { answer, state } = delivery;
-  if (answer !== undefined) {
-    if (blind) {
-      return reply
-        .code(200)
-        .header("oscore", oscoreHeader(getOption(answer, OptionNumber.OSCORE) ?? new Uint8Array(0)))
-        .type("application/oscore")
-        .send(Buffer.from(answer.payload));
-    }
-    const { status, headers, body } = httpAnswer(answer);
-    return reply
-      .code(status)
-      .headers(headers)
-      .send(body.length === 0 ? undefined : Buffer.from(body));
-  }
-  if (state === "failed")
-    throw new HttpError(504, "no-answer", `no answer from the node: ${delivery.failure}`);
-  return reply.code(202).header("location", `/api/requests/${delivery.id}`).send(deliveryJson(delivery));
-}
-
-function deliveryJson(delivery: Delivery): object {
-  const { id, device, label, created, state, attempts, failure, answer } = delivery;
-  return {
-    id,
-    node: device.record.name,
-    request: label,
-    created: iso(created),
-    state,
-    attempts,
-    ...(failure !== undefined && { failure }),
-    ...(answer !== undefined && { answer: answerJson(answer) }),
-  };
-}
-
-function answerJson(answer: CoapMessage): object {
-  const format = getUint(answer, OptionNumber.CONTENT_FORMAT);
+function respond(reply: FastifyReply, delivery: Delivery): FastifyReply {
+  const { answer } = delivery;
+  if (answer === undefined) return unanswered(reply, delivery);
   const oscore = getOption(answer, OptionNumber.OSCORE);
-  return {
-    code: formatCode(answer.code),
-    ...(format !== undefined && { mediaType: contentFormatName(format) }),
-    ...(oscore !== undefined && { oscore: oscoreHeader(oscore) }),
-    /** base64url */
-    payload: Buffer.from(answer.payload).toString("base64url"),
-  };
+  if (oscore !== undefined) {
+    return reply
+      .code(200)
+      .header("oscore", oscoreHeader(oscore))
+      .type("application/oscore")
+      .send(Buffer.from(answer.payload));
+  }
+  const { status, headers, body } = httpAnswer(answer);
+  return reply
+    .code(status)
+    .headers(headers)
+    .send(body.length === 0 ? undefined : Buffer.from(body));
 }

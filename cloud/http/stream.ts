@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { FastifyInstance } from "fastify";
+import type { LiveEvents } from "../live.js";
 import { type HttpContext, HttpError } from "./app.js";
 
 const MAXIMUM_CLIENTS = 500;
@@ -21,11 +22,11 @@ export function streamRoute(app: FastifyInstance, { live, metrics }: HttpContext
     }
   };
   // Made once for all clients, and not at all for none.
-  const pass = (name: "reading" | "event" | "node" | "removed") =>
+  const pass = (name: keyof LiveEvents) =>
     live.on(name, (value) => {
       if (clients.size > 0) send(`event: ${name}\ndata: ${JSON.stringify(value)}\n\n`);
     });
-  const off = [pass("reading"), pass("event"), pass("node"), pass("removed")];
+  const off = [pass("reading"), pass("event"), pass("node"), pass("removed"), pass("request")];
   const heartbeat = setInterval(() => send(": still here\n\n"), HEARTBEAT_MS);
   heartbeat.unref();
 

@@ -6,6 +6,9 @@
 import type { KeyValueStore } from "../../hal/hal.js";
 import { type CborMap, type CborValue, decodeCbor, encodeCbor } from "../bytes/cbor.js";
 import { Refusal } from "../bytes/refusal.js";
+import type { Settings } from "../reading/settings.js";
+
+export type { Settings } from "../reading/settings.js";
 
 /** Its place in the mesh. */
 export interface MeshIdentity {
@@ -33,16 +36,6 @@ export interface OscoreIdentity {
   readonly senderId: Uint8Array;
   readonly recipientId: Uint8Array;
   readonly idContext?: Uint8Array;
-}
-
-/** What a sensor node does by itself. */
-export interface Settings {
-  /** Seconds between measurements. */
-  readonly interval: number;
-  /** End-to-end confirmable (DESIGN §4.6); false sends NON and forgets. */
-  readonly confirmable: boolean;
-  /** Readings in one message at most. */
-  readonly batch: number;
 }
 
 /** Where a gateway sends its datagrams to. */

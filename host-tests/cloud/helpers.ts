@@ -114,8 +114,8 @@ export class Bench {
   private constructor(cloud: Cloud, answers: Bench["answers"]) {
     this.cloud = cloud;
     this.answers = answers;
-    this.live = { reading: [], event: [], node: [], removed: [] };
-    for (const name of ["reading", "event", "node", "removed"] as const) {
+    this.live = { reading: [], event: [], node: [], removed: [], request: [] };
+    for (const name of ["reading", "event", "node", "removed", "request"] as const) {
       cloud.live.on(name, (value) => (this.live[name] as unknown[]).push(value));
     }
   }
