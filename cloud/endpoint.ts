@@ -350,6 +350,8 @@ export class CloudEndpoint {
     if (live.wanted("request")) live.emit("request", requestJson(delivery));
     if (result === undefined || !("settings" in result)) return;
     device.settings = { ...result.settings, time: delivery.ended ?? 0 };
+    // Not followed slowly: who measures more rarely from now on is not silent.
+    device.interval = result.settings.interval * 1000;
     live.emit("node", registry.info(device));
   }
 

@@ -33,7 +33,7 @@ type Params = { Params: { name: string } };
  */
 export function settingsRoutes(
   app: FastifyInstance,
-  { registry, endpoint: { downlinks } }: HttpContext,
+  { registry, wallTime, endpoint: { downlinks } }: HttpContext,
   authorize: (header: string | undefined) => void,
 ): void {
   const onRequest = async (request: FastifyRequest) => authorize(request.headers.authorization);
@@ -67,6 +67,6 @@ export function settingsRoutes(
     (request, reply) => ask(request, reply, (device) => settingsRequest(device, request.body)),
   );
   app.get<Params>("/api/nodes/:name/stats", { onRequest }, (request, reply) =>
-    ask(request, reply, (device) => statsRequest(device, Date.now)),
+    ask(request, reply, (device) => statsRequest(device, wallTime)),
   );
 }

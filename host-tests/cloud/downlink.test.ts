@@ -21,6 +21,8 @@ import {
 import { deriveContext, type SecurityContext } from "../../firmware/oscore/context.js";
 import { protectRequest, protectResponse } from "../../firmware/oscore/protect.js";
 import { unprotectRequest, unprotectResponse } from "../../firmware/oscore/unprotect.js";
+import { encodeHealth } from "../../firmware/reading/codec.js";
+import { changeSettings, encodeSettings, type Settings } from "../../firmware/reading/settings.js";
 import { Bench, decode, EPOCH, TestNode } from "./helpers.js";
 
 const TOKEN = "a-token-for-this-test";
@@ -34,6 +36,7 @@ class NodeServer {
   /** Whether the node wants to see an Echo first. */
   suspicious = false;
   deaf = false;
+  settings: Settings = { interval: 60, confirmable: true, batch: 8 };
   context: SecurityContext;
   #interval = 60;
   readonly #hop = new CoapHop({ random: (length) => hostCrypto.random(length) });
@@ -100,6 +103,24 @@ class NodeServer {
     });
     const path = uriPath(request).join("/");
     if (path === "t" && request.code === Code.GET) return text("21.50");
+    const cbor = (code: number, payload: Uint8Array) => ({
+      code,
+      options: [uintOption(OptionNumber.CONTENT_FORMAT, ContentFormat.CBOR)],
+      payload,
+    });
+    if (path === "stats" && request.code === Code.GET) {
+      return cbor(Code.CONTENT, encodeHealth({ uptime: 77, battery: 2900, drops: new Map([["x", 3]]) }));
+    }
+    if (path === "settings") {
+      if (request.code === Code.PUT) {
+        const changed = changeSettings(this.settings, request.payload);
+        if (changed instanceof Refusal || changed.batch === 7) {
+          return { code: Code.UNPROCESSABLE_ENTITY, options: [], payload: NO_BYTES };
+        }
+        this.settings = changed;
+      }
+      return cbor(request.code === Code.PUT ? Code.CHANGED : Code.CONTENT, encodeSettings(this.settings));
+    }
     if (path === "interval" && request.code === Code.GET) return text(`${this.#interval}`);
     if (path === "interval" && request.code === Code.PUT) {
       if (getUint(request, OptionNumber.CONTENT_FORMAT) !== ContentFormat.TEXT) {
@@ -204,6 +225,71 @@ describe("cloud to node", () => {
     assert.equal((await get).body, "30");
     const { statusCode, body } = await gone;
     assert.deepEqual([statusCode, body], [404, "no such resource"]);
+  });
+
+  it("tells and changes a node's settings, and tells its statistics", async () => {
+    const url = "/api/nodes/node%201/settings";
+    const pending = [ask(url)];
+    await submitted();
+    pending.push(ask(url, { method: "PUT", payload: { interval: 30, confirmable: false } }));
+    await submitted();
+    pending.push(ask(url, { method: "PUT", payload: { batch: 7 } }));
+    await submitted();
+    pending.push(ask("/api/nodes/node%201/stats"));
+    await submitted();
+    assert.deepEqual(
+      (await ask("/api/nodes/node%201/requests"))
+        .json()
+        .map(({ request, state }: { request: string; state: string }) => [request, state]),
+      [
+        ["GET /settings", "waiting"],
+        ["PUT /settings", "waiting"],
+        ["PUT /settings", "waiting"],
+        ["GET /stats", "waiting"],
+      ],
+    );
+    bench.live.request.length = 0;
+    server.report();
+    const [told, changed, refused, stats] = await Promise.all(pending);
+    assert.deepEqual(told.json(), { interval: 60, confirmable: true, batch: 8 });
+    assert.deepEqual(changed.json(), { interval: 30, confirmable: false, batch: 8 });
+    assert.deepEqual([refused.statusCode, refused.json().error], [422, "refused-by-node"]);
+    const { uptime, battery, drops } = stats.json();
+    assert.deepEqual({ uptime, battery, drops }, { uptime: 77, battery: 2.9, drops: { x: 3 } });
+    const { settings, interval } = (await ask("/api/nodes/node%201")).json();
+    assert.deepEqual([settings.interval, settings.confirmable, settings.batch], [30, false, 8]);
+    assert.equal(interval, 30, "it is not silent before it has missed some of those");
+    assert.deepEqual(
+      bench.live.request.map(({ state }) => state),
+      ["sent", "answered", "sent", "answered", "sent", "answered", "sent", "answered"],
+    );
+    assert.deepEqual(bench.live.request[3].result, {
+      settings: { interval: 30, confirmable: false, batch: 8 },
+    });
+  });
+
+  it("says what is wrong with settings before it bothers the node", async () => {
+    const url = "/api/nodes/node%201/settings";
+    for (const payload of [{}, { interval: 0 }, { interval: 90_000 }, { batch: 11 }, { colour: 1 }]) {
+      const { statusCode } = await ask(url, { method: "PUT", payload });
+      assert.equal(statusCode, 400, JSON.stringify(payload));
+    }
+    assert.equal((await ask(url, { headers: { authorization: "" } })).statusCode, 401);
+    assert.equal((await ask("/api/nodes/nobody/settings")).statusCode, 404);
+    assert.equal((await ask("/api/nodes/nobody/requests")).statusCode, 404);
+    assert.deepEqual((await ask("/api/nodes/node%201/requests")).json(), []);
+  });
+
+  it("takes a request back as long as it has not left", async () => {
+    const { headers } = await ask(`${NODE}/t`, { headers: async });
+    const url = headers.location as string;
+    assert.equal((await ask(url, { method: "DELETE", headers: { authorization: "" } })).statusCode, 401);
+    assert.equal((await ask(url, { method: "DELETE" })).statusCode, 204);
+    const { state, failure } = (await ask(url)).json();
+    assert.deepEqual([state, failure], ["failed", "taken back"]);
+    assert.equal((await ask(url, { method: "DELETE" })).statusCode, 409);
+    server.report();
+    assert.equal(server.requests.length, 0);
   });
 
   it("proves its freshness when the node asks for that", async () => {
