@@ -232,7 +232,7 @@ describe("uplink queue", () => {
           const order = queue.waiting.map((waiting) => taken.indexOf(waiting));
           assert.deepEqual(
             order,
-            order.toSorted((a, b) => a - b),
+            [...order].sort((a, b) => a - b),
             "out of order",
           );
           assert.equal(

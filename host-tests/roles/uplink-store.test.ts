@@ -224,7 +224,7 @@ describe("uplink store", () => {
           const { numbers } = new Life(new LogStore(medium));
           assert.deepEqual(
             numbers,
-            [...new Set(numbers)].toSorted((a, b) => a - b),
+            [...new Set(numbers)].sort((a, b) => a - b),
             "doubled, or out of order",
           );
           assert.ok(

@@ -96,7 +96,9 @@ export interface Outcome {
 const outcome: Outcome = { passed: 0, skipped: 0, failures: [] };
 
 function describeError(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? "" : `; ${describeError(error.cause)}`;
+  return `${error.name}: ${error.message}${cause}`;
 }
 
 async function runTest(title: string, suite: Suite, body: Body): Promise<void> {

@@ -4,25 +4,7 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
-
-/** The path of the worker's binary, `undefined` when the optional package is not installed or was not built. */
-export function findXsWorker(): string | undefined {
-  const named = process.env.XSNAP_WORKER;
-  if (named) return existsSync(named) ? named : undefined;
-  let folder: string;
-  try {
-    folder = dirname(createRequire(import.meta.url).resolve("@agoric/xsnap/package.json"));
-  } catch {
-    return undefined;
-  }
-  const system = process.platform === "darwin" ? "mac" : "lin";
-  const path = join(folder, "xsnap-native", "xsnap", "build", "bin", system, "release", "xsnap-worker");
-  return existsSync(path) ? path : undefined;
-}
 
 /** What the machine threw, or how its process ended. */
 export class XsError extends Error {}
