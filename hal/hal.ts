@@ -27,6 +27,21 @@ export interface Aead {
   seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, out?: Uint8Array): Uint8Array;
   /** The plaintext, or `undefined` when the tag does not fit: the one expected failure. `out` as in {@link seal}. */
   open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, out?: Uint8Array): Uint8Array | undefined;
+  /**
+   * {@link seal} within a buffer: `length` bytes of it from `at` become ciphertext, and the tag is put behind them.
+   * No view has to be made for it, which on a chip costs as much as the cipher.
+   */
+  sealAt(nonce: Uint8Array, aad: Uint8Array, bytes: Uint8Array, at: number, length: number): void;
+  /** {@link open} within a buffer; `length` counts the tag. @returns whether the tag fits; if not, zeros are left. */
+  openAt(nonce: Uint8Array, aad: Uint8Array, bytes: Uint8Array, at: number, length: number): boolean;
+}
+
+/** AES-128 with its key. */
+export interface BlockCipher {
+  /** One block: `e` of Mesh Protocol §3.9.2.1. `out` may be `block`. */
+  encrypt(block: Uint8Array, out: Uint8Array): void;
+  /** Adds (XOR) the first `length` bytes of the encrypted block to those of `bytes` from `at`. */
+  mask(block: Uint8Array, bytes: Uint8Array, at: number, length: number): void;
 }
 
 /** A P-256 key pair; `publicKey` is X ‖ Y, 64 bytes, big-endian (Mesh Protocol §5.4.1.3). */
@@ -49,8 +64,8 @@ export interface Crypto {
   aead(coseAlgorithm: number, key: Uint8Array): Aead | undefined;
   /** AES-CMAC (RFC 4493), 16 bytes. */
   cmac(key: Uint8Array, message: Uint8Array): Uint8Array;
-  /** One AES-128 block: `e` of Mesh Protocol §3.9.2.1. */
-  aesBlock(key: Uint8Array): { encrypt(block: Uint8Array, out: Uint8Array): void };
+  /** @param key 16 bytes */
+  aesBlock(key: Uint8Array): BlockCipher;
   /** HKDF (RFC 5869) with SHA-256, extract and expand in one. */
   hkdfSha256(salt: Uint8Array, inputKeyingMaterial: Uint8Array, info: Uint8Array, length: number): Uint8Array;
   /** HKDF with SHA-512, where the platform has it. */

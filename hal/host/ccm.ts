@@ -30,7 +30,7 @@ export class Ccm implements Aead {
   seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, out?: Uint8Array): Uint8Array {
     const length = plaintext.length;
     const target = room(out, length + this.tagLength);
-    this.#run(nonce, aad, plaintext, length, target, false);
+    this.#run(nonce, aad, plaintext, 0, length, target, false);
     return target;
   }
 
@@ -38,20 +38,36 @@ export class Ccm implements Aead {
     const length = sealed.length - this.tagLength;
     if (length < 0) return undefined;
     const target = room(out, length);
-    if (this.#run(nonce, aad, sealed, length, target, true)) return target;
+    if (this.#run(nonce, aad, sealed, 0, length, target, true)) return target;
     // Nothing of an unverified plaintext may leave (RFC 3610 §2.5).
     target.fill(0);
     return undefined;
   }
 
+  sealAt(nonce: Uint8Array, aad: Uint8Array, bytes: Uint8Array, at: number, length: number): void {
+    checkRoom(bytes, at, length + this.tagLength);
+    this.#run(nonce, aad, bytes, at, length, bytes, false);
+  }
+
+  openAt(nonce: Uint8Array, aad: Uint8Array, bytes: Uint8Array, at: number, length: number): boolean {
+    const plain = length - this.tagLength;
+    if (plain < 0) return false;
+    checkRoom(bytes, at, length);
+    if (this.#run(nonce, aad, bytes, at, plain, bytes, true)) return true;
+    bytes.fill(0, at, at + plain);
+    return false;
+  }
+
   /**
-   * Both directions in one pass: each block is read, given to the MAC, crypted and written before the next, so that
-   * `output` may be `input`. Sealing writes the tag behind; opening compares it and tells whether it fits.
+   * Both directions in one pass over `length` bytes from `from` in input and output: each block is read, given to the
+   * MAC, crypted and written before the next, so that `output` may be `input`. Sealing writes the tag behind; opening
+   * compares it and tells whether it fits.
    */
   #run(
     nonce: Uint8Array,
     aad: Uint8Array,
     input: Uint8Array,
+    from: number,
     length: number,
     output: Uint8Array,
     opening: boolean,
@@ -111,9 +127,10 @@ export class Ccm implements Aead {
       }
     }
 
+    const end = from + length;
     let counter = 1;
-    let at = 0;
-    for (; at + 16 <= length; at += 16) {
+    let at = from;
+    for (; at + 16 <= end; at += 16) {
       const key = unsafe.encrypt(schedule, n0, n1, n2, n3 ^ swap(counter++));
       const i0 = word(input, at);
       const i1 = word(input, at + 4);
@@ -131,13 +148,13 @@ export class Ccm implements Aead {
         ? unsafe.encrypt(schedule, mac.s0 ^ o0, mac.s1 ^ o1, mac.s2 ^ o2, mac.s3 ^ o3)
         : unsafe.encrypt(schedule, mac.s0 ^ i0, mac.s1 ^ i1, mac.s2 ^ i2, mac.s3 ^ i3);
     }
-    if (at < length) {
+    if (at < end) {
       const key = unsafe.encrypt(schedule, n0, n1, n2, n3 ^ swap(counter));
       // The last block is padded with zeros for the MAC but not for the key stream.
       let { s0, s1, s2, s3 } = mac;
-      for (let i = at; i < length; i++) {
-        const column = i & 12;
-        const shift = (i & 3) << 3;
+      for (let i = at; i < end; i++) {
+        const column = (i - at) & 12;
+        const shift = ((i - at) & 3) << 3;
         const stream = column === 0 ? key.s0 : column === 4 ? key.s1 : column === 8 ? key.s2 : key.s3;
         const before = input[i];
         const after = before ^ ((stream >>> shift) & 0xff);
@@ -157,8 +174,8 @@ export class Ccm implements Aead {
     const t1 = mac.s1 ^ key.s1;
     const t2 = mac.s2 ^ key.s2;
     const t3 = mac.s3 ^ key.s3;
-    if (opening) return this.#compare(input, length, t0, t1, t2, t3);
-    for (let i = 0; i < this.tagLength; i++) output[length + i] = tagByte(i, t0, t1, t2, t3);
+    if (opening) return this.#compare(input, end, t0, t1, t2, t3);
+    for (let i = 0; i < this.tagLength; i++) output[end + i] = tagByte(i, t0, t1, t2, t3);
     return true;
   }
 
@@ -198,6 +215,13 @@ export function put(bytes: Uint8Array, at: number, value: number): void {
 /** A number below 2^32 whose big-endian bytes, read as a little-endian word, are the result. */
 function swap(value: number): number {
   return (value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24);
+}
+
+/** @throws RangeError when `length` bytes from `at` are not in `bytes` */
+export function checkRoom(bytes: Uint8Array, at: number, length: number): void {
+  if (at < 0 || at + length > bytes.length) {
+    throw new RangeError(`${length} bytes from ${at} are not in ${bytes.length}`);
+  }
 }
 
 /** The first `length` bytes of `out`, or a new array. @throws RangeError when `out` is too short */

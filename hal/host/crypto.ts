@@ -4,8 +4,8 @@ import { randomBytes } from "@noble/ciphers/utils.js";
 import { p256 } from "@noble/curves/nist.js";
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { sha256, sha512 } from "@noble/hashes/sha2.js";
-import type { Aead, Crypto, P256KeyPair } from "../hal.js";
-import { Ccm, put, room, word } from "./ccm.js";
+import type { Aead, BlockCipher, Crypto, P256KeyPair } from "../hal.js";
+import { Ccm, checkRoom, put, room, word } from "./ccm.js";
 import { Cmac } from "./cmac.js";
 
 type Cipher = (
@@ -40,6 +40,51 @@ class NobleAead implements Aead {
       return undefined;
     }
     return deliver(plaintext, out);
+  }
+
+  sealAt(nonce: Uint8Array, aad: Uint8Array, bytes: Uint8Array, at: number, length: number): void {
+    checkRoom(bytes, at, length + this.tagLength);
+    bytes.set(this.seal(nonce, aad, bytes.subarray(at, at + length)), at);
+  }
+
+  openAt(nonce: Uint8Array, aad: Uint8Array, bytes: Uint8Array, at: number, length: number): boolean {
+    checkRoom(bytes, at, length);
+    const plaintext = this.open(nonce, aad, bytes.subarray(at, at + length));
+    if (plaintext === undefined) bytes.fill(0, at, at + Math.max(0, length - this.tagLength));
+    else bytes.set(plaintext, at);
+    return plaintext !== undefined;
+  }
+}
+
+/** AES-128 on noble's tables, with its key schedule kept. */
+class Aes implements BlockCipher {
+  readonly #schedule: Uint32Array;
+  readonly #pad = new Uint8Array(16);
+
+  constructor(key: Uint8Array) {
+    checkKey(key, 16);
+    this.#schedule = unsafe.expandKeyLE(key);
+  }
+
+  encrypt(block: Uint8Array, out: Uint8Array): void {
+    const { s0, s1, s2, s3 } = unsafe.encrypt(
+      this.#schedule,
+      word(block, 0),
+      word(block, 4),
+      word(block, 8),
+      word(block, 12),
+    );
+    put(out, 0, s0);
+    put(out, 4, s1);
+    put(out, 8, s2);
+    put(out, 12, s3);
+  }
+
+  mask(block: Uint8Array, bytes: Uint8Array, at: number, length: number): void {
+    checkRoom(bytes, at, length);
+    const pad = this.#pad;
+    this.encrypt(block, pad);
+    for (let i = 0; i < length; i++) bytes[at + i] ^= pad[i];
   }
 }
 
@@ -121,24 +166,8 @@ export const hostCrypto: Crypto = {
     return cmacs.get(key).mac(message);
   },
 
-  aesBlock(key: Uint8Array): { encrypt(block: Uint8Array, out: Uint8Array): void } {
-    checkKey(key, 16);
-    const schedule = unsafe.expandKeyLE(key);
-    return {
-      encrypt(block, out) {
-        const { s0, s1, s2, s3 } = unsafe.encrypt(
-          schedule,
-          word(block, 0),
-          word(block, 4),
-          word(block, 8),
-          word(block, 12),
-        );
-        put(out, 0, s0);
-        put(out, 4, s1);
-        put(out, 8, s2);
-        put(out, 12, s3);
-      },
-    };
+  aesBlock(key: Uint8Array): BlockCipher {
+    return new Aes(key);
   },
 
   hkdfSha256(

@@ -1,49 +1,51 @@
-import type { Aead, Crypto, P256KeyPair } from "../hal.js";
+import type { Aead, BlockCipher, Crypto, P256KeyPair } from "../hal.js";
 
-/** A CCM key in C memory. */
-class CcmKey extends Native("board_ccm_destructor") {
-  constructor(key: Uint8Array, tagLength: number) {
+/** AES-CCM with its key in C memory. */
+class Ccm extends Native("board_ccm_destructor") implements Aead {
+  constructor(key: Uint8Array, tagLength: 4 | 8 | 16) {
     super();
     native("board_ccm").call(this, key, tagLength);
   }
-  seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, out: Uint8Array): void {
+  get tagLength(): number {
+    return native("board_ccm_tag_length").call(this);
+  }
+  sealTo(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, out: Uint8Array): void {
     native("board_ccm_seal").call(this, nonce, aad, plaintext, out);
   }
-  open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, out: Uint8Array): boolean {
+  openTo(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, out: Uint8Array): boolean {
     return native("board_ccm_open").call(this, nonce, aad, sealed, out);
   }
-}
-
-class Ccm implements Aead {
-  readonly tagLength: number;
-  readonly #key: CcmKey;
-
-  constructor(key: Uint8Array, tagLength: 4 | 8 | 16) {
-    this.tagLength = tagLength;
-    this.#key = new CcmKey(key, tagLength);
+  sealAt(nonce: Uint8Array, aad: Uint8Array, bytes: Uint8Array, at: number, length: number): void {
+    native("board_ccm_seal_at").call(this, nonce, aad, bytes, at, length);
+  }
+  openAt(nonce: Uint8Array, aad: Uint8Array, bytes: Uint8Array, at: number, length: number): boolean {
+    return native("board_ccm_open_at").call(this, nonce, aad, bytes, at, length);
   }
 
   seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, out?: Uint8Array): Uint8Array {
     const target = room(out, plaintext.length + this.tagLength);
-    this.#key.seal(nonce, aad, plaintext, target);
+    this.sealTo(nonce, aad, plaintext, target);
     return target;
   }
 
   open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, out?: Uint8Array): Uint8Array | undefined {
     if (sealed.length < this.tagLength) return undefined;
     const target = room(out, sealed.length - this.tagLength);
-    return this.#key.open(nonce, aad, sealed, target) ? target : undefined;
+    return this.openTo(nonce, aad, sealed, target) ? target : undefined;
   }
 }
 
-/** AES-128 with its key schedule in C memory. */
-class Aes extends Native("board_aes_destructor") {
+/** AES-128 with its key in C memory. */
+class Aes extends Native("board_aes_destructor") implements BlockCipher {
   constructor(key: Uint8Array) {
     super();
     native("board_aes").call(this, key);
   }
   encrypt(block: Uint8Array, out: Uint8Array): void {
     native("board_aes_encrypt").call(this, block, out);
+  }
+  mask(block: Uint8Array, bytes: Uint8Array, at: number, length: number): void {
+    native("board_aes_mask").call(this, block, bytes, at, length);
   }
 }
 
@@ -121,7 +123,7 @@ export class BoardCrypto implements Crypto {
     return mac;
   }
 
-  aesBlock(key: Uint8Array): { encrypt(block: Uint8Array, out: Uint8Array): void } {
+  aesBlock(key: Uint8Array): BlockCipher {
     return new Aes(key);
   }
 

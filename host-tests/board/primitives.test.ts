@@ -132,6 +132,49 @@ describe("primitives: AES-128 block", () => {
   });
 });
 
+describe("primitives: within a buffer", () => {
+  const AAD = count(0, 20);
+  const NONCE = count(0x40, 13);
+
+  for (const tagLength of [4, 8, 16] as const) {
+    it(`CCM with a tag of ${tagLength} bytes gives what it gives apart, and touches nothing beside`, () => {
+      const ccm = crypto.ccm(count(0, 16), tagLength);
+      for (const length of [0, 1, 15, 16, 17, 40]) {
+        const text = count(0x80, length);
+        const sealed = ccm.seal(NONCE, AAD, text);
+        const bytes = new Uint8Array(64).fill(0xee);
+        bytes.set(text, 5);
+        ccm.sealAt(NONCE, AAD, bytes, 5, length);
+        assert.equal(toHex(bytes.slice(5, 5 + sealed.length)), toHex(sealed));
+        assert.ok(ccm.openAt(NONCE, AAD, bytes, 5, sealed.length));
+        assert.equal(toHex(bytes.slice(5, 5 + length)), toHex(text));
+        assert.ok(bytes.slice(0, 5).every((byte) => byte === 0xee));
+        assert.ok(bytes.slice(5 + sealed.length).every((byte) => byte === 0xee));
+        // A wrong tag leaves nothing of the plaintext.
+        bytes.set(sealed, 5);
+        bytes[5 + sealed.length - 1] ^= 1;
+        assert.ok(!ccm.openAt(NONCE, AAD, bytes, 5, sealed.length));
+        assert.ok(bytes.slice(5, 5 + length).every((byte) => byte === 0));
+      }
+      assert.ok(!ccm.openAt(NONCE, AAD, new Uint8Array(20), 0, tagLength - 1));
+      assert.throws(() => ccm.sealAt(NONCE, AAD, new Uint8Array(20), 5, 16 - tagLength));
+      assert.throws(() => ccm.sealAt(NONCE, AAD, new Uint8Array(20), -1, 1));
+      assert.throws(() => ccm.openAt(NONCE, AAD, new Uint8Array(20), 1, 20));
+    });
+  }
+
+  it("an AES block as a mask", () => {
+    const aes = crypto.aesBlock(hex("2b7e151628aed2a6abf7158809cf4f3c"));
+    const block = hex("3243f6a8885a308d313198a2e0370734");
+    const bytes = hex("00000000ff0000000000");
+    aes.mask(block, bytes, 2, 6);
+    assert.equal(toHex(bytes), "00003925 7b1d02dc 0000".replaceAll(" ", ""));
+    aes.mask(block, bytes, 2, 6);
+    assert.equal(toHex(bytes), "00000000ff0000000000");
+    assert.throws(() => aes.mask(block, bytes, 5, 6));
+  });
+});
+
 describe("primitives: HKDF-SHA-256", () => {
   it("RFC 5869 A.1", () => {
     const okm = crypto.hkdfSha256(count(0, 13), new Uint8Array(22).fill(0x0b), count(0xf0, 10), 42);

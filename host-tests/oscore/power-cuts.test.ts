@@ -296,15 +296,23 @@ function uniqueNonces(crypto: Crypto, report: (problem: string) => void): Crypto
     ccm(key: Uint8Array, tagLength: 4 | 8 | 16): Aead {
       const aead = crypto.ccm(key, tagLength);
       const name = toHex(key);
+      const note = (nonce: Uint8Array): void => {
+        const use = `${name} ${toHex(nonce)}`;
+        if (used.has(use)) report(`key and nonce a second time: ${toHex(nonce)}`);
+        used.add(use);
+      };
       return {
         tagLength,
         seal: (nonce, aad, plaintext, out) => {
-          const use = `${name} ${toHex(nonce)}`;
-          if (used.has(use)) report(`key and nonce a second time: ${toHex(nonce)}`);
-          used.add(use);
+          note(nonce);
           return aead.seal(nonce, aad, plaintext, out);
         },
+        sealAt: (nonce, aad, bytes, at, length) => {
+          note(nonce);
+          aead.sealAt(nonce, aad, bytes, at, length);
+        },
         open: (nonce, aad, sealed, out) => aead.open(nonce, aad, sealed, out),
+        openAt: (nonce, aad, bytes, at, length) => aead.openAt(nonce, aad, bytes, at, length),
       };
     },
   });

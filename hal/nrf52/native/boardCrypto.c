@@ -36,6 +36,17 @@ static Bytes writable(xsMachine *the, xsSlot *slot, xsUnsignedValue length)
 	return b;
 }
 
+/* `length` bytes from `at` of a buffer that may be written */
+static Bytes within(xsMachine *the, xsSlot *slot, xsIntegerValue at, xsIntegerValue length)
+{
+	Bytes b = writable(the, slot, 0);
+	if ((at < 0) || (length < 0) || ((xsUnsignedValue)at + (xsUnsignedValue)length > b.length))
+		xsRangeError("not in the buffer");
+	b.bytes += at;
+	b.length = length;
+	return b;
+}
+
 /* A memset that the compiler may not leave out. */
 static void forget(void *p, size_t n)
 {
@@ -84,6 +95,11 @@ void board_ccm(xsMachine *the)
 	xsmcSetHostData(xsThis, ccm);
 }
 
+void board_ccm_tag_length(xsMachine *the)
+{
+	xsmcSetInteger(xsResult, ((Ccm *)xsmcGetHostData(xsThis))->tagLength);
+}
+
 static void checkNonce(xsMachine *the, xsUnsignedValue nonceLength, xsUnsignedValue textLength)
 {
 	if ((nonceLength < 7) || (nonceLength > 13))
@@ -93,48 +109,85 @@ static void checkNonce(xsMachine *the, xsUnsignedValue nonceLength, xsUnsignedVa
 		xsRangeError("message too long for its nonce");
 }
 
-/* (nonce, aad, plaintext, out): out takes plaintext and tag, and may be the plaintext's own memory */
-void board_ccm_seal(xsMachine *the)
+/* out takes plaintext and tag, and may be the plaintext's own memory; nonce and aad are the first two arguments */
+static void ccmSeal(xsMachine *the, Ccm *ccm, const uint8_t *text, xsUnsignedValue length, uint8_t *out)
 {
-	Ccm *ccm = xsmcGetHostData(xsThis);
-	Bytes nonce = readable(the, &xsArg(0)), aad = readable(the, &xsArg(1)), text = readable(the, &xsArg(2));
-	Bytes out = writable(the, &xsArg(3), text.length + ccm->tagLength);
+	Bytes nonce = readable(the, &xsArg(0)), aad = readable(the, &xsArg(1));
 	BoardCcm parameters = { nonce.bytes, nonce.length, ccm->tagLength, aad.bytes, aad.length };
 
-	checkNonce(the, nonce.length, text.length);
+	checkNonce(the, nonce.length, length);
 	if (ccm->keyLength == 16)
-		boardAesCcmSeal(&ccm->aes, &parameters, text.bytes, text.length, out.bytes, out.bytes + text.length);
+		boardAesCcmSeal(&ccm->aes, &parameters, text, length, out, out + length);
 	else
-		ocrypto_aes_ccm_encrypt(out.bytes, out.bytes + text.length, ccm->tagLength, text.bytes, text.length,
+		ocrypto_aes_ccm_encrypt(out, out + length, ccm->tagLength, text, length,
 			ccm->longKey, ccm->keyLength, nonce.bytes, nonce.length, aad.bytes, aad.length);
 }
 
-/* (nonce, aad, sealed, out) -> whether the tag fits */
+/* (nonce, aad, plaintext, out) */
+void board_ccm_seal(xsMachine *the)
+{
+	Ccm *ccm = xsmcGetHostData(xsThis);
+	Bytes text = readable(the, &xsArg(2)), out = writable(the, &xsArg(3), text.length + ccm->tagLength);
+
+	ccmSeal(the, ccm, text.bytes, text.length, out.bytes);
+}
+
+/* (nonce, aad, bytes, at, length of the plaintext) */
+void board_ccm_seal_at(xsMachine *the)
+{
+	Ccm *ccm = xsmcGetHostData(xsThis);
+	xsIntegerValue length = xsmcToInteger(xsArg(4));
+	Bytes text = within(the, &xsArg(2), xsmcToInteger(xsArg(3)), length + ccm->tagLength);
+
+	if (length < 0)
+		xsRangeError("length below 0");
+	ccmSeal(the, ccm, text.bytes, length, text.bytes);
+}
+
+/* `length` bytes and the tag behind them; out may be their own memory. Tells whether the tag fits. */
+static void ccmOpen(xsMachine *the, Ccm *ccm, const uint8_t *sealed, xsUnsignedValue length, uint8_t *out)
+{
+	Bytes nonce = readable(the, &xsArg(0)), aad = readable(the, &xsArg(1));
+	BoardCcm parameters = { nonce.bytes, nonce.length, ccm->tagLength, aad.bytes, aad.length };
+	uint8_t tag[16];
+	bool fits;
+
+	checkNonce(the, nonce.length, length);
+	/* out may overlap the tag */
+	c_memcpy(tag, sealed + length, ccm->tagLength);
+	if (ccm->keyLength == 16)
+		fits = boardAesCcmOpen(&ccm->aes, &parameters, sealed, length, tag, out);
+	else
+		fits = 0 == ocrypto_aes_ccm_decrypt(out, tag, ccm->tagLength, sealed, length,
+			ccm->longKey, ccm->keyLength, nonce.bytes, nonce.length, aad.bytes, aad.length);
+	xsmcSetBoolean(xsResult, fits);
+}
+
+/* (nonce, aad, sealed, out) */
 void board_ccm_open(xsMachine *the)
 {
 	Ccm *ccm = xsmcGetHostData(xsThis);
-	Bytes nonce = readable(the, &xsArg(0)), aad = readable(the, &xsArg(1)), sealed = readable(the, &xsArg(2));
-	BoardCcm parameters = { nonce.bytes, nonce.length, ccm->tagLength, aad.bytes, aad.length };
-	Bytes out;
-	xsUnsignedValue length;
-	uint8_t tag[16];
-	bool fits;
+	Bytes sealed = readable(the, &xsArg(2)), out;
 
 	if (sealed.length < ccm->tagLength) {
 		xsmcSetFalse(xsResult);
 		return;
 	}
-	length = sealed.length - ccm->tagLength;
-	out = writable(the, &xsArg(3), length);
-	checkNonce(the, nonce.length, length);
-	/* out may overlap the tag */
-	c_memcpy(tag, sealed.bytes + length, ccm->tagLength);
-	if (ccm->keyLength == 16)
-		fits = boardAesCcmOpen(&ccm->aes, &parameters, sealed.bytes, length, tag, out.bytes);
-	else
-		fits = 0 == ocrypto_aes_ccm_decrypt(out.bytes, tag, ccm->tagLength, sealed.bytes, length,
-			ccm->longKey, ccm->keyLength, nonce.bytes, nonce.length, aad.bytes, aad.length);
-	xsmcSetBoolean(xsResult, fits);
+	out = writable(the, &xsArg(3), sealed.length - ccm->tagLength);
+	ccmOpen(the, ccm, sealed.bytes, sealed.length - ccm->tagLength, out.bytes);
+}
+
+/* (nonce, aad, bytes, at, length with the tag) */
+void board_ccm_open_at(xsMachine *the)
+{
+	Ccm *ccm = xsmcGetHostData(xsThis);
+	Bytes sealed = within(the, &xsArg(2), xsmcToInteger(xsArg(3)), xsmcToInteger(xsArg(4)));
+
+	if (sealed.length < ccm->tagLength) {
+		xsmcSetFalse(xsResult);
+		return;
+	}
+	ccmOpen(the, ccm, sealed.bytes, sealed.length - ccm->tagLength, sealed.bytes);
 }
 
 /* ---- AES-CMAC ---- */
@@ -188,6 +241,23 @@ void board_aes_encrypt(xsMachine *the)
 	if (block.length < 16)
 		xsRangeError("block of 16 bytes needed");
 	boardAesBlock(aes, block.bytes, out.bytes);
+}
+
+/* (block, bytes, at, length): adds the encrypted block */
+void board_aes_mask(xsMachine *the)
+{
+	BoardAes *aes = xsmcGetHostData(xsThis);
+	Bytes block = readable(the, &xsArg(0));
+	Bytes out = within(the, &xsArg(1), xsmcToInteger(xsArg(2)), xsmcToInteger(xsArg(3)));
+	uint8_t pad[16];
+
+	if (block.length < 16)
+		xsRangeError("block of 16 bytes needed");
+	if (out.length > 16)
+		xsRangeError("at most 16 bytes");
+	boardAesBlock(aes, block.bytes, pad);
+	for (xsUnsignedValue i = 0; i < out.length; i++)
+		out.bytes[i] ^= pad[i];
 }
 
 /* ---- HKDF-SHA-256 ---- */
