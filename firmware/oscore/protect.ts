@@ -13,6 +13,7 @@ import { encodeOscoreOption, type OscoreOption } from "./option.js";
 import { encodePartialIv } from "./partial-iv.js";
 
 const PAYLOAD_MARKER = 0xff;
+const NO_BYTES = new Uint8Array(0);
 
 export interface ProtectedRequest {
   /** What goes out. Type, message ID and token are those of the message that was given. */
@@ -122,18 +123,24 @@ function seal(
   split: SplitOptions,
 ): Uint8Array {
   const { payload } = message;
-  const { inner } = split;
-  let capacity = 1 + aead.tagLength;
-  if (payload.length > 0) capacity += 1 + payload.length;
-  for (let i = 0; i < inner.length; i++) capacity += 5 + inner[i].value.length;
-  const writer = new ByteWriter(capacity);
-  writer.u8(message.code);
-  encodeOptions(inner, writer);
-  if (payload.length > 0) writer.u8(PAYLOAD_MARKER).bytes(payload);
-  const { length } = writer;
-  // Room for the tag, so that the AEAD can work in place.
-  const sealed = writer.skip(aead.tagLength).view();
-  return aead.seal(nonce, aad, sealed.subarray(0, length), sealed);
+  const options = split.inner.length === 0 ? NO_BYTES : encodedOptions(split.inner);
+  let length = 1 + options.length;
+  if (payload.length > 0) length += 1 + payload.length;
+  const sealed = new Uint8Array(length + aead.tagLength);
+  sealed[0] = message.code;
+  if (options.length > 0) sealed.set(options, 1);
+  if (payload.length > 0) {
+    sealed[1 + options.length] = PAYLOAD_MARKER;
+    sealed.set(payload, 2 + options.length);
+  }
+  aead.sealAt(nonce, aad, sealed, 0, length);
+  return sealed;
+}
+
+function encodedOptions(options: readonly CoapOption[]): Uint8Array {
+  const writer = new ByteWriter(64);
+  encodeOptions(options, writer);
+  return writer.view();
 }
 
 function outerMessage(
