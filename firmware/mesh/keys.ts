@@ -1,4 +1,4 @@
-import type { Aead, Crypto } from "../../hal/hal.js";
+import type { Aead, BlockCipher, Crypto } from "../../hal/hal.js";
 import { equal } from "../bytes/compare.js";
 import { beaconKey, floodingP, friendshipP, k2, k3, k4 } from "../crypto/mesh-keys.js";
 
@@ -14,7 +14,7 @@ export class NetworkCredentials {
   /** Access PDUs carry a MIC of 4 bytes, control PDUs one of 8 (§3.4.4.7). */
   readonly access: Aead;
   readonly control: Aead;
-  readonly privacy: { encrypt(block: Uint8Array, out: Uint8Array): void };
+  readonly privacy: BlockCipher;
   readonly subnet: Subnet;
   /** The other end of the friendship when these are friendship credentials. */
   readonly friendshipWith: number | undefined;

@@ -8,8 +8,8 @@ import { Views } from "./views.js";
 /**
  * The network layer's PDUs (Mesh Profile §3.4.4): which key, deobfuscation, decryption, and the same backwards.
  *
- * Everything works on three buffers of the codec's own, so a PDU that is heard, decrypted, and encrypted again for
- * the next hop leaves nothing for the garbage collector.
+ * Everything works in place, in two buffers of the codec's own, so a PDU that is heard, decrypted, and encrypted again
+ * for the next hop leaves nothing for the garbage collector, and loops over bytes run below the HAL.
  */
 
 export type NetworkReason =
@@ -54,17 +54,31 @@ const REFUSED = {
   destination: new Refusal<NetworkReason>("destination"),
 };
 
+/** An AD structure's memory, and the parts of it that are asked for with every PDU. */
+class Frame {
+  readonly bytes = new Uint8Array(AD_STRUCTURE_MAX);
+  readonly data = new DataView(this.bytes.buffer);
+  /** CTL ‖ TTL, SEQ, SRC: obfuscated on the air. */
+  readonly header = this.bytes.subarray(PDU + 1, PDU + HEADER);
+  /** The first bytes of what is encrypted. */
+  readonly privacyRandom = this.bytes.subarray(PDU + HEADER, PDU + HEADER + 7);
+  /** Of any length. */
+  readonly structures = new Views(this.bytes);
+  readonly transports = new Views(this.bytes, PDU + HEADER + DST);
+}
+
 export class NetworkCodec {
   readonly #keys: KeyStore;
   readonly #cache: MessageCache;
-  readonly #received = new Views(AD_STRUCTURE_MAX);
-  readonly #plaintext = new Views(NETWORK_PDU_MAX);
-  readonly #sending = new Views(AD_STRUCTURE_MAX);
+  readonly #received = new Frame();
+  readonly #sending = new Frame();
   /** 0x00 ‖ CTL, TTL ‖ SEQ ‖ SRC ‖ 0x0000 ‖ IV Index (§3.8.5.1). */
   readonly #nonce = new Uint8Array(13);
+  readonly #nonceData = new DataView(this.#nonce.buffer);
+  readonly #clearHeader = this.#nonce.subarray(1, HEADER);
   /** 0x0000000000 ‖ IV Index ‖ Privacy Random (§3.8.7.3). */
   readonly #privacyPlaintext = new Uint8Array(16);
-  readonly #pecb = new Uint8Array(16);
+  readonly #privacyData = new DataView(this.#privacyPlaintext.buffer);
   #ivIndexInPlace = 0;
   readonly #pdu: NetworkPdu = {
     credentials: undefined as unknown as NetworkCredentials,
@@ -91,9 +105,7 @@ export class NetworkCodec {
     const length = adStructure.length - PDU;
     // The shortest: an access PDU with one byte of transport PDU and a 4-byte MIC.
     if (length < HEADER + DST + 1 + 4 || length > NETWORK_PDU_MAX) return REFUSED.length;
-    const bytes = this.#received.bytes;
-    bytes.set(adStructure);
-    const first = bytes[PDU];
+    const first = adStructure[PDU];
     const candidates = this.#keys.credentials(first & 0x7f);
     if (candidates.length === 0) return REFUSED.nid;
     const ivi = first >> 7;
@@ -101,7 +113,7 @@ export class NetworkCodec {
     if (pduIvIndex < 0) return REFUSED.ivIndex;
     let refusal: Refusal<NetworkReason> = REFUSED.mic;
     for (let i = 0; i < candidates.length; i++) {
-      const result = this.#open(candidates[i], pduIvIndex, length);
+      const result = this.#open(candidates[i], pduIvIndex, adStructure, length);
       if (!(result instanceof Refusal)) return result;
       if (result === REFUSED.duplicate || result === REFUSED.destination) return result;
       // With two keys of one NID the wrong one ends at a random header or at the MIC, and says nothing.
@@ -113,44 +125,44 @@ export class NetworkCodec {
   #open(
     credentials: NetworkCredentials,
     ivIndex: number,
+    adStructure: Uint8Array,
     length: number,
   ): NetworkPdu | Refusal<NetworkReason> {
-    const bytes = this.#received.bytes;
+    const received = this.#received;
     const nonce = this.#nonce;
-    const pecb = this.#pecb;
-    this.#placeIvIndex(ivIndex);
-    this.#privacyPlaintext.set(this.#received.view(PDU + HEADER, 7), 9);
-    credentials.privacy.encrypt(this.#privacyPlaintext, pecb);
-    for (let i = 0; i < 6; i++) nonce[1 + i] = bytes[PDU + 1 + i] ^ pecb[i];
+    received.bytes.set(adStructure);
+    if (ivIndex !== this.#ivIndexInPlace) this.#placeIvIndex(ivIndex);
+    nonce.set(received.header, 1);
+    this.#privacyPlaintext.set(received.privacyRandom, 9);
+    credentials.privacy.mask(this.#privacyPlaintext, nonce, 1, 6);
 
-    const src = (nonce[5] << 8) | nonce[6];
+    const src = this.#nonceData.getUint16(5);
     if (!isUnicast(src)) return REFUSED.source;
-    const seq = (nonce[2] << 16) | (nonce[3] << 8) | nonce[4];
+    const head = this.#nonceData.getUint32(1);
+    const seq = head & 0xffffff;
     // What a friend kept may have been heard before it: as the answer to a poll it must not get lost (§3.6.6.4.2).
     const cached = credentials.friendshipWith === undefined;
     if (cached && this.#cache.has(src, seq, ivIndex & 1)) return REFUSED.duplicate;
 
-    const ctl = nonce[1] > 0x7f;
+    const ctl = head > 0x7fffffff;
     const aead = ctl ? credentials.control : credentials.access;
     const size = length - HEADER - aead.tagLength;
     if (size < DST + 1) return REFUSED.length;
-    const plaintext = this.#plaintext.view(0, size);
-    const sealed = this.#received.view(PDU + HEADER, length - HEADER);
-    if (aead.open(nonce, EMPTY, sealed, plaintext) === undefined) return REFUSED.mic;
+    if (!aead.openAt(nonce, EMPTY, received.bytes, PDU + HEADER, length - HEADER)) return REFUSED.mic;
     if (cached) this.#cache.add(src, seq, ivIndex & 1);
 
-    const dst = (plaintext[0] << 8) | plaintext[1];
+    const dst = received.data.getUint16(PDU + HEADER);
     // §3.4.2.1, §3.4.2.3: never the unassigned address, and no control message to a virtual one.
     if (dst === UNASSIGNED || (ctl && isVirtual(dst))) return REFUSED.destination;
     const pdu = this.#pdu;
     pdu.credentials = credentials;
     pdu.ivIndex = ivIndex;
     pdu.ctl = ctl;
-    pdu.ttl = nonce[1] & 0x7f;
+    pdu.ttl = (head >>> 24) & 0x7f;
     pdu.seq = seq;
     pdu.src = src;
     pdu.dst = dst;
-    pdu.transport = this.#plaintext.view(DST, size - DST);
+    pdu.transport = received.transports.view(size - DST);
     return pdu;
   }
 
@@ -168,67 +180,43 @@ export class NetworkCodec {
     dst: number,
     transport: Uint8Array,
   ): Uint8Array {
-    const plaintext = this.#sending.bytes;
-    // The plaintext is put where its ciphertext will be: CCM works in place.
-    plaintext[PDU + HEADER] = dst >> 8;
-    plaintext[PDU + HEADER + 1] = dst;
-    plaintext.set(transport, PDU + HEADER + DST);
+    const { bytes, data } = this.#sending;
+    if (ivIndex !== this.#ivIndexInPlace) this.#placeIvIndex(ivIndex);
+    this.#nonceData.setUint32(1, ((ctl ? 0x80 | ttl : ttl) << 24) | seq);
+    this.#nonceData.setUint16(5, src);
+    bytes[PDU] = ((ivIndex & 1) << 7) | credentials.nid;
+    data.setUint16(PDU + HEADER, dst);
+    bytes.set(transport, PDU + HEADER + DST);
     // Relays send our own PDUs back to us: known ones end before the decryption.
     this.#cache.add(src, seq, ivIndex & 1);
-    return this.#seal(credentials, ivIndex, ctl, ttl, seq, src, DST + transport.length);
+    return this.#seal(credentials, ctl, DST + transport.length);
   }
 
-  /** The PDU decoded last, with another TTL: what a relay sends (§3.4.6.3). */
+  /** The PDU that was decoded just now, with another TTL: what a relay sends (§3.4.6.3). */
   relay(pdu: NetworkPdu, ttl: number): Uint8Array {
-    const size = DST + pdu.transport.length;
-    this.#sending.bytes.set(this.#plaintext.view(0, size), PDU + HEADER);
-    return this.#seal(pdu.credentials, pdu.ivIndex, pdu.ctl, ttl, pdu.seq, pdu.src, size);
+    // The nonce is in its place, and what was received is wanted afterwards.
+    this.#sending.bytes.set(this.#received.bytes);
+    this.#nonce[1] = pdu.ctl ? 0x80 | ttl : ttl;
+    return this.#seal(pdu.credentials, pdu.ctl, DST + pdu.transport.length);
   }
 
-  #seal(
-    credentials: NetworkCredentials,
-    ivIndex: number,
-    ctl: boolean,
-    ttl: number,
-    seq: number,
-    src: number,
-    size: number,
-  ): Uint8Array {
+  /** Encrypts what is in the frame under what is in the nonce. @param size of DST and lower transport PDU */
+  #seal(credentials: NetworkCredentials, ctl: boolean, size: number): Uint8Array {
+    const { bytes, privacyRandom, structures } = this.#sending;
     const aead = ctl ? credentials.control : credentials.access;
-    const bytes = this.#sending.bytes;
-    const nonce = this.#nonce;
-    const pecb = this.#pecb;
-    this.#placeIvIndex(ivIndex);
-    nonce[1] = ctl ? 0x80 | ttl : ttl;
-    nonce[2] = seq >> 16;
-    nonce[3] = seq >> 8;
-    nonce[4] = seq;
-    nonce[5] = src >> 8;
-    nonce[6] = src;
-    const sealedLength = size + aead.tagLength;
-    aead.seal(
-      nonce,
-      EMPTY,
-      this.#sending.view(PDU + HEADER, size),
-      this.#sending.view(PDU + HEADER, sealedLength),
-    );
-    this.#privacyPlaintext.set(this.#sending.view(PDU + HEADER, 7), 9);
-    credentials.privacy.encrypt(this.#privacyPlaintext, pecb);
-    const total = HEADER + sealedLength;
-    bytes[0] = total + 1;
+    aead.sealAt(this.#nonce, EMPTY, bytes, PDU + HEADER, size);
+    this.#privacyPlaintext.set(privacyRandom, 9);
+    bytes.set(this.#clearHeader, PDU + 1);
+    credentials.privacy.mask(this.#privacyPlaintext, bytes, PDU + 1, 6);
+    const length = 1 + HEADER + size + aead.tagLength;
+    bytes[0] = length;
     bytes[1] = AdType.MESH_MESSAGE;
-    bytes[PDU] = ((ivIndex & 1) << 7) | credentials.nid;
-    for (let i = 0; i < 6; i++) bytes[PDU + 1 + i] = nonce[1 + i] ^ pecb[i];
-    return this.#sending.view(0, PDU + total);
+    return structures.view(1 + length);
   }
 
   #placeIvIndex(ivIndex: number): void {
-    if (ivIndex === this.#ivIndexInPlace) return;
     this.#ivIndexInPlace = ivIndex;
-    for (let i = 0; i < 4; i++) {
-      const byte = ivIndex >>> (24 - 8 * i);
-      this.#nonce[9 + i] = byte;
-      this.#privacyPlaintext[5 + i] = byte;
-    }
+    this.#nonceData.setUint32(9, ivIndex);
+    this.#privacyData.setUint32(5, ivIndex);
   }
 }

@@ -86,7 +86,7 @@ export function lowBits(count: number): number {
 export class SegmentSender {
   readonly #options: SegmentSenderOptions;
   readonly #sessions: Session[] = [];
-  readonly #transport = new Views(SEGMENT_HEADER + ACCESS_SEGMENT);
+  readonly #transport = new Views(new Uint8Array(SEGMENT_HEADER + ACCESS_SEGMENT));
   deadline = Number.POSITIVE_INFINITY;
 
   constructor(options: SegmentSenderOptions) {
@@ -270,7 +270,7 @@ export class SegmentSender {
     if (!message.segmented) {
       bytes[0] = message.header;
       bytes.set(message.payload, 1);
-      return this.#transport.view(0, 1 + message.payload.length);
+      return this.#transport.view(1 + message.payload.length);
     }
     const size = message.ctl ? CONTROL_SEGMENT : ACCESS_SEGMENT;
     const from = session.cursor * size;
@@ -284,7 +284,7 @@ export class SegmentSender {
       session.segments - 1,
     );
     bytes.set(message.payload.subarray(from, from + length), SEGMENT_HEADER);
-    return this.#transport.view(0, SEGMENT_HEADER + length);
+    return this.#transport.view(SEGMENT_HEADER + length);
   }
 
   #end(session: Session, outcome: MeshSendOutcome, now: number): true {

@@ -195,6 +195,7 @@ function meshing(crypto: BoardCrypto, cost: Cost): void {
   at = before;
   cost("drop a known PDU", () => gateway.receive(pdus[at++]!, -60, now), 20);
   const noise = pdus[0]!.slice();
-  noise[3] ^= 1;
+  // Another NID.
+  noise[2] ^= 1;
   cost("drop a PDU of another network", () => gateway.receive(noise, -60, now));
 }
