@@ -28,8 +28,9 @@ export const Key = {
 const TEMPERATURE = { least: -10_000, most: 20_000 };
 const HUMIDITY = { least: 0, most: 10_000 };
 const BATTERY = { least: 0, most: 100_000 };
-/** A year: nothing waits longer in a node. */
-const AGE = { least: 0, most: 31_536_000 };
+/** A year, in seconds: nothing waits longer in a node. */
+export const MAXIMUM_AGE = 31_536_000;
+const AGE = { least: 0, most: MAXIMUM_AGE };
 /** Readings in one report; the mesh carries fewer. */
 export const MAXIMUM_BATCH = 64;
 /** Entries of a health report's maps. */

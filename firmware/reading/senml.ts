@@ -5,7 +5,7 @@
 
 import { type CborMap, type CborValue, CborWriter, decodeCbor } from "../bytes/cbor.js";
 import { Refusal } from "../bytes/refusal.js";
-import { MAXIMUM_BATCH, type ReportRefusal } from "./codec.js";
+import { MAXIMUM_AGE, MAXIMUM_BATCH, type ReportRefusal } from "./codec.js";
 import type { Reading, Report } from "./reading.js";
 
 /** Labels of RFC 8428 §6, table 4. */
@@ -17,9 +17,6 @@ const QUANTITIES = [
   { field: "humidity", name: "h", unit: "%RH", scale: 100, least: 0, most: 10_000 },
   { field: "battery", name: "b", unit: "V", scale: 1000, least: 0, most: 100_000 },
 ] as const;
-
-/** Times below this are relative to now (RFC 8428 §4.5.3). */
-const RELATIVE_TIME_LIMIT = 2 ** 28;
 
 /** SenML has no word for {@link Reading.firstCarriage}: a reading sent again is told by its own time only. */
 export function encodeSenml(readings: readonly Reading[]): Uint8Array {
@@ -69,8 +66,9 @@ export function decodeSenml(bytes: Uint8Array): Report | ReportRefusal {
     if (scaled < quantity.least || scaled > quantity.most)
       return new Refusal("report-field", `SenML ${quantity.unit}`);
     const age = Math.round(0 - baseTime - time);
-    if (!(age >= 0 && age < RELATIVE_TIME_LIMIT))
-      return new Refusal("report-field", "SenML time: not relative to now");
+    // Only times relative to now, which are those below 2^28 s (RFC 8428 §4.5.3), and not what no node can have kept.
+    if (!(age >= 0 && age <= MAXIMUM_AGE))
+      return new Refusal("report-field", "SenML time: not within a year before now");
     let reading = byAge.get(age);
     if (reading === undefined) {
       if (byAge.size === MAXIMUM_BATCH) return new Refusal("report-batch", `over ${MAXIMUM_BATCH} times`);

@@ -148,4 +148,14 @@ describe("SenML", () => {
     const report = decodeSenml(pack);
     assert.ok(report instanceof Refusal && report.reason === "report-field");
   });
+
+  it("refuses a reading that is older than any node keeps", () => {
+    const pack = (age: number) => encodeSenml([{ age, temperature: 2100 }]);
+    assert.deepEqual(decoded(decodeSenml(pack(31_536_000))), {
+      kind: "readings",
+      readings: [{ age: 31_536_000, temperature: 2100 }],
+    });
+    const refused = decodeSenml(pack(31_536_001));
+    assert.ok(refused instanceof Refusal && refused.reason === "report-field", `${refused}`);
+  });
 });
