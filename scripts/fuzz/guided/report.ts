@@ -1,0 +1,37 @@
+/** What guided fuzzing has found out, as a page of docs/. */
+
+import { cpus } from "node:os";
+import type { ListedTarget } from "./run.js";
+import type { JobResult } from "./worker.js";
+
+export function reportOf(results: ReadonlyMap<ListedTarget, JobResult>, command: string, date: Date): string {
+  const rows = [...results].map(([{ name, holds }, { inputs, milliseconds, covered, corpus, failure }]) =>
+    [
+      `\`${name}\``,
+      holds,
+      inputs.toLocaleString("en"),
+      `${covered}`,
+      `${corpus.length}`,
+      Math.round((inputs / milliseconds) * 1000).toLocaleString("en"),
+      failure === undefined ? "none" : "**one**",
+    ].join(" | "),
+  );
+  const machine = `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown"}, Node ${process.version}`;
+  return [
+    `Made by \`${command}\`, ${date.toISOString().slice(0, 10)}, on ${machine}.`,
+    "",
+    "| Target | What must hold | Inputs | Branches reached | Corpus | Inputs/s | Failures |",
+    "|---|---|---:|---:|---:|---:|---|",
+    ...rows.map((row) => `| ${row} |`),
+    "",
+  ].join("\n");
+}
+
+const [BEGIN, END] = ["<!-- results -->", "<!-- end of results -->"];
+
+/** The page with its results replaced; what stands around them stays. */
+export function withResults(page: string, results: string): string {
+  const [from, to] = [page.indexOf(BEGIN), page.indexOf(END)];
+  if (from < 0 || to < from) throw new Error(`the page has no ${BEGIN} … ${END}`);
+  return `${page.slice(0, from + BEGIN.length)}\n\n${results}\n${page.slice(to)}`;
+}
