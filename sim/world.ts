@@ -4,10 +4,9 @@
  */
 
 import { hostCrypto } from "#hal/crypto.js";
-import { GatewayRole } from "../firmware/roles/gateway.js";
-import { NodeRole } from "../firmware/roles/node.js";
-import { RelayRole } from "../firmware/roles/relay.js";
-import { Sht3x } from "../firmware/sensor/sht3x.js";
+import type { GatewayRole } from "../firmware/roles/gateway.js";
+import type { NodeRole } from "../firmware/roles/node.js";
+import type { RelayRole } from "../firmware/roles/relay.js";
 import type { Hal, KeyValueStore } from "../hal/hal.js";
 import { HostBoard } from "../hal/host/board.js";
 import { Air } from "./air/air.js";
@@ -16,23 +15,11 @@ import type { SimulatedRadio } from "./air/radio.js";
 import type { VirtualClock } from "./clock.js";
 import type { ModemNetwork } from "./modem/modem-network.js";
 import type { SaraR4Simulator } from "./modem/sara-r4-simulator.js";
-import { FAST_SETTINGS } from "./modem/settings.js";
-import { simulatedModem } from "./modem/simulated-port.js";
 import { type Device, RANGE } from "./network.js";
 import { Random } from "./random.js";
-import { officeSeries, type RecordedSeries } from "./sensor/recorded.js";
-import { Sht3xModel } from "./sensor/sht3x-model.js";
+import { type Measured, simulatedRole } from "./roles.js";
 
-/** What a sensor measured: to compare with what arrives. */
-export interface Measured {
-  readonly node: string;
-  /** virtual ms */
-  readonly time: number;
-  /** °C, rounded to 1/100 */
-  readonly temperature: number | undefined;
-  /** % relative humidity, rounded to 1/100 */
-  readonly humidity: number | undefined;
-}
+export type { Measured } from "./roles.js";
 
 export interface WorldOptions {
   readonly clock: VirtualClock;
@@ -69,12 +56,10 @@ export class World {
   readonly devices = new Map<string, RunningDevice>();
   readonly #options: WorldOptions;
   readonly #random: Random;
-  readonly #office: RecordedSeries;
 
   constructor(options: WorldOptions) {
     this.#options = options;
     this.#random = new Random(options.seed);
-    this.#office = officeSeries();
     this.air = new Air({
       clock: options.clock,
       random: this.#random.fork("air"),
@@ -123,44 +108,10 @@ export class World {
           device.kind === "node" ? BATTERY_START - BATTERY_PER_FRAME * radio.counters.events : undefined,
       }),
     };
-    const running = { device, radio, ...this.#run(device, hal) };
+    const around = { ...this.#options, random: this.#random };
+    const running = { device, radio, ...simulatedRole(device.kind, hal, device.identity, around) };
     this.devices.set(device.name, running);
     running.role.start();
     return running;
-  }
-
-  #run(device: Device, hal: Hal): Pick<RunningDevice, "role" | "modem"> {
-    if (device.kind === "relay") return { role: new RelayRole(hal, device.identity) };
-    if (device.kind === "node") return { role: this.#node(device, hal) };
-    return this.#gateway(device, hal);
-  }
-
-  #node(device: Device, hal: Hal): NodeRole {
-    const { clock, timeScale, onMeasured } = this.#options;
-    const model = new Sht3xModel({
-      clock,
-      environment: this.#office.environment({ node: device.identity.mesh.address, timeScale }),
-    });
-    const sensor = new Sht3x({ sensor: { io: model.io } });
-    if (onMeasured !== undefined) {
-      model.onMeasured = ({ time, temperature, humidity }) =>
-        onMeasured({ node: device.name, time, temperature, humidity });
-    }
-    return new NodeRole({ ...hal, sensor }, device.identity);
-  }
-
-  #gateway(device: Device, hal: Hal): { role: GatewayRole; modem: SaraR4Simulator } {
-    const { clock, internet, server, healthInterval } = this.#options;
-    const { modem, port } = simulatedModem({
-      clock,
-      network: internet(device.name),
-      settings: FAST_SETTINGS,
-      random: this.#random.fork(`modem ${device.name}`),
-    });
-    const role = new GatewayRole({ ...hal, modem: port, queueStore: hal.storage }, device.identity, {
-      modem: { apn: "iot.example", server },
-      ...(healthInterval !== undefined && { healthInterval }),
-    });
-    return { role, modem };
   }
 }

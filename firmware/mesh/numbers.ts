@@ -14,6 +14,14 @@ export function vendorOpcode(opcode: number, companyId: number): number {
 /** Vendor opcode 1 of {@link COMPANY_ID}: its parameters are a whole CoAP message (DESIGN §5). */
 export const OPCODE_COAP_STATUS = vendorOpcode(1, COMPANY_ID);
 
+/**
+ * Vendor opcodes 2 to 4, under a device key only: a device's identity, less what Configuration messages tell
+ * (`encodePersonal`); the question which one it has; and the answer to both: 0 and its fingerprint, or 1 for none.
+ */
+export const OPCODE_IDENTITY_SET = vendorOpcode(2, COMPANY_ID);
+export const OPCODE_IDENTITY_GET = vendorOpcode(3, COMPANY_ID);
+export const OPCODE_IDENTITY_STATUS = vendorOpcode(4, COMPANY_ID);
+
 /** The vendor model that sends and takes {@link OPCODE_COAP_STATUS}: company in the upper half (§4.2.1). */
 export const VENDOR_MODEL_COAP = COMPANY_ID * 0x10000 + 0x0001;
 

@@ -200,8 +200,8 @@ function identityOf(map: CborMap): Identity | IdentityRefusal {
   const oscore: OscoreIdentity | undefined = masterSecret && {
     masterSecret,
     masterSalt: fields.required("masterSalt", isBytes),
-    senderId: fields.required("senderId", isBytes),
-    recipientId: fields.required("recipientId", isBytes),
+    senderId: fields.required("senderId", isId),
+    recipientId: fields.required("recipientId", isId),
     ...(idContext !== undefined && { idContext }),
   };
   const uplink = fields.optional("uplink", isUplink);
@@ -253,6 +253,8 @@ class Fields {
 
 const isBoolean = (value: CborValue): value is boolean => typeof value === "boolean";
 const isBytes = (value: CborValue): value is Uint8Array => value instanceof Uint8Array;
+/** RFC 8613 §3.3: the nonce of 13 bytes has room for 7. */
+const isId = (value: CborValue): value is Uint8Array => value instanceof Uint8Array && value.length <= 7;
 const isKey = (value: CborValue): value is Uint8Array => value instanceof Uint8Array && value.length === 16;
 const isWhole = (value: CborValue): value is number => Number.isInteger(value) && (value as number) >= 0;
 const isAddress = (value: CborValue): value is number => isWhole(value) && value >= 1 && value <= 0xffff;

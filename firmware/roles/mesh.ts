@@ -1,4 +1,5 @@
-import type { Hal } from "../../hal/hal.js";
+import type { Crypto, Hal } from "../../hal/hal.js";
+import type { MeshConfig } from "../mesh/mesh-config.js";
 import { MeshStack } from "../mesh/stack.js";
 import type { MeshIdentity } from "./identity.js";
 
@@ -8,21 +9,30 @@ export function makeMeshStack(hal: Hal, mesh: MeshIdentity): MeshStack {
   return new MeshStack({
     crypto,
     storage,
-    random: () => {
-      const [a, b, c] = crypto.random(3);
-      return (a * 65536 + b * 256 + c) / 2 ** 24;
-    },
+    random: jitterOf(crypto),
     now: () => clock.now(),
     transmit: (data, count, interval) => bearer.send(data, count, interval),
-    config: {
-      unicastAddress: mesh.address,
-      netKeys: [{ index: 0, key: mesh.netKey }],
-      appKeys: mesh.appKey === undefined ? [] : [{ index: 0, key: mesh.appKey }],
-      deviceKey: mesh.deviceKey,
-      ivIndex: mesh.ivIndex,
-      defaultTtl: mesh.ttl,
-      relay: mesh.relay,
-      subscriptions: mesh.subscriptions,
-    },
+    config: meshConfigOf(mesh),
   });
+}
+
+export function meshConfigOf(mesh: MeshIdentity): MeshConfig {
+  return {
+    unicastAddress: mesh.address,
+    netKeys: [{ index: 0, key: mesh.netKey }],
+    appKeys: mesh.appKey === undefined ? [] : [{ index: 0, key: mesh.appKey }],
+    deviceKey: mesh.deviceKey,
+    ivIndex: mesh.ivIndex,
+    defaultTtl: mesh.ttl,
+    relay: mesh.relay,
+    subscriptions: mesh.subscriptions,
+  };
+}
+
+/** [0, 1) */
+export function jitterOf(crypto: Crypto): () => number {
+  return () => {
+    const [a, b, c] = crypto.random(3);
+    return (a * 65536 + b * 256 + c) / 2 ** 24;
+  };
 }

@@ -1,6 +1,8 @@
-import type { KeyValueStore } from "../../hal/hal.js";
+import type { Crypto, KeyValueStore } from "../../hal/hal.js";
 import { equal } from "../bytes/compare.js";
 import { Refusal } from "../bytes/refusal.js";
+import { fingerprintOf, type Kind } from "../console/label.js";
+import { checkConfig } from "../mesh/mesh-config.js";
 import { StoredState } from "../oscore/state.js";
 import {
   encodeIdentity,
@@ -9,7 +11,44 @@ import {
   type OscoreIdentity,
   saveIdentity,
 } from "./identity.js";
+import { meshConfigOf } from "./mesh.js";
 import { STATE_KEY } from "./server-link.js";
+
+/**
+ * {@link provision}, for an identity that came from outside: nothing is written that the device could not start with.
+ * @returns the fingerprint of what is in storage then
+ */
+export function install(
+  kind: Kind,
+  storage: KeyValueStore,
+  crypto: Crypto,
+  identity: Identity,
+): Uint8Array | Refusal<"unfit" | "not-written"> {
+  const { mesh, oscore } = identity;
+  if (kind !== "relay" && (mesh.appKey === undefined || oscore === undefined)) {
+    return new Refusal("unfit", "no AppKey or no security context");
+  }
+  if (kind === "node" && mesh.publish === undefined) return new Refusal("unfit", "no publish address");
+  try {
+    checkConfig(meshConfigOf(mesh));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return new Refusal("unfit", error.message);
+  }
+  try {
+    provision(storage, identity);
+  } catch (error) {
+    // A store that is full or fails keeps what it had.
+    return new Refusal("not-written", String(error));
+  }
+  return storedFingerprint(storage, crypto) ?? new Refusal("not-written");
+}
+
+/** Of the identity in storage. */
+export function storedFingerprint(storage: KeyValueStore, crypto: Crypto): Uint8Array | undefined {
+  const identity = loadIdentity(storage);
+  return identity instanceof Refusal ? undefined : fingerprintOf(crypto, encodeIdentity(identity));
+}
 
 /**
  * Writes an identity into a device's storage; what is there already stays as it is.

@@ -1,4 +1,5 @@
 import config from "mc/config";
+import { Refusal } from "../../firmware/bytes/refusal.js";
 import { GatewayRole } from "../../firmware/roles/gateway.js";
 import { parseUplink, saveIdentity, type UplinkIdentity } from "../../firmware/roles/identity.js";
 import type { ModemPort } from "../../hal/hal.js";
@@ -29,19 +30,18 @@ export function start(): void {
   startDevice({
     kind: "gateway",
     listen: true,
-    run: ({ hal, identity, log, command }) => {
+    makeRole: ({ hal, identity, terminal }) => {
       const { apn, host, port } = identity.uplink ?? (config.uplink as UplinkIdentity);
-      const role = new GatewayRole({ ...hal, modem: modemPort() }, identity, {
-        modem: { apn, server: { host, port } },
-      });
-      command("uplink", (rest) => {
+      terminal.command("uplink", (rest) => {
         const uplink = parseUplink(rest);
-        if (uplink === undefined) return "refused: uplink HOST PORT APN";
+        if (uplink === undefined) return new Refusal("uplink", "HOST PORT APN");
         saveIdentity(hal.storage, { ...identity, uplink });
         return "stored; takes effect with the next start";
       });
-      log(`uplink ${host}:${port}, APN ${apn}`);
-      role.start();
+      terminal.log(`uplink ${host}:${port}, APN ${apn}`);
+      return new GatewayRole({ ...hal, modem: modemPort() }, identity, {
+        modem: { apn, server: { host, port } },
+      });
     },
   });
 }

@@ -1,4 +1,5 @@
 import config from "mc/config";
+import { Commissioning } from "../../firmware/roles/commissioning.js";
 import { NodeRole } from "../../firmware/roles/node.js";
 import { Sht3x } from "../../firmware/sensor/sht3x.js";
 import type { I2C, SteppedHumidityTemperatureSensor } from "../../hal/hal.js";
@@ -22,11 +23,10 @@ export function start(): void {
   startDevice({
     kind: "node",
     listen: false,
-    run: ({ hal, identity, log }) => {
-      const role = new NodeRole({ ...hal, sensor: sensor() }, identity, {
-        onMeasured: ({ temperature, humidity }) => log(`measured ${temperature} ${humidity}`),
-      });
-      role.start();
-    },
+    commission: (options) => new Commissioning(options),
+    makeRole: ({ hal, identity, terminal }) =>
+      new NodeRole({ ...hal, sensor: sensor() }, identity, {
+        onMeasured: ({ temperature, humidity }) => terminal.log(`measured ${temperature} ${humidity}`),
+      }),
   });
 }

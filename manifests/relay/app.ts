@@ -1,3 +1,4 @@
+import { Commissioning } from "../../firmware/roles/commissioning.js";
 import { RelayRole } from "../../firmware/roles/relay.js";
 import { startDevice } from "../shared/device.js";
 
@@ -5,6 +6,7 @@ export function start(): void {
   startDevice({
     kind: "relay",
     listen: true,
-    run: ({ hal, identity }) => new RelayRole(hal, identity).start(),
+    commission: (options) => new Commissioning(options),
+    makeRole: ({ hal, identity }) => new RelayRole(hal, identity),
   });
 }

@@ -1,9 +1,11 @@
 import config from "mc/config";
-import { fromHex, toHex } from "../../firmware/bytes/hex.js";
+import { toHex } from "../../firmware/bytes/hex.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";
-import { type Identity, loadIdentity } from "../../firmware/roles/identity.js";
-import { provision } from "../../firmware/roles/provisioning.js";
-import type { Hal, KeyValueStore } from "../../hal/hal.js";
+import type { Kind } from "../../firmware/console/label.js";
+import type { Terminal } from "../../firmware/console/terminal.js";
+import { Device, type DeviceOptions as Parts, type Role } from "../../firmware/roles/device.js";
+import type { Identity } from "../../firmware/roles/identity.js";
+import type { Hal } from "../../hal/hal.js";
 import { BoardBearer } from "../../hal/nrf52/bearer.js";
 import { BoardChip, memoryInUse } from "../../hal/nrf52/chip.js";
 import { BoardClock } from "../../hal/nrf52/clock.js";
@@ -14,41 +16,36 @@ import { Console } from "./console.js";
 /** Seconds. The heartbeat below shows that the machine's loop goes round; a callback that never ends is a reset. */
 const WATCHDOG = 60;
 const HEARTBEAT = 20_000;
+/** How long a battery node hears its console after a start, and after each command: for whoever plugs a cable in, ms. */
+const ATTENTION = 120_000;
 /** With `config.heapReport`, for tests: how often the console tells what is needed of the heap, ms. */
 const HEAP_REPORT = 1000;
-/** So that the answer to a command has left before the chip restarts. */
-const FAREWELL = 50;
 
 export interface BoardHal extends Hal {
   readonly bearer: BoardBearer;
   readonly storage: BoardStore;
 }
 
-export interface Device {
+/** What a role is made of. */
+export interface RoleSetup {
   readonly hal: BoardHal;
   readonly identity: Identity;
-  readonly log: (line: string) => void;
-  /** Adds a command to the console: its first word, and what it answers to the rest of the line. */
-  readonly command: (word: string, run: (rest: string) => string) => void;
+  readonly terminal: Terminal;
 }
 
 export interface DeviceOptions {
-  readonly kind: "node" | "relay" | "gateway";
+  readonly kind: Kind;
   /** Whether a provisioned device goes on listening to its console: not on batteries. */
   readonly listen: boolean;
-  /** Makes and starts the role. */
-  readonly run: (device: Device) => void;
+  readonly makeRole: (setup: RoleSetup) => Role;
+  readonly commission?: Parts["commission"];
 }
 
-/** Starts the board: with its role when it is provisioned, else waiting for its identity on the console. */
-export function startDevice({ kind, listen, run }: DeviceOptions): void {
+/** Starts the board: with its role when it is provisioned, else waiting for its identity. */
+export function startDevice({ kind, listen, makeRole, commission }: DeviceOptions): void {
   const board = new BoardChip(WATCHDOG);
   const storage = new BoardStore();
-  const stored = loadIdentity(storage);
-  const provisioned = !(stored instanceof Refusal);
-  // Somebody who presses the reset button may want to say something.
-  const listening = listen || !provisioned || board.resetReason === "pin";
-  const console = new Console(listening);
+  const console = new Console(true);
   const clock = new BoardClock();
   const heartbeat = () => {
     board.feedWatchdog();
@@ -56,56 +53,48 @@ export function startDevice({ kind, listen, run }: DeviceOptions): void {
   };
   heartbeat();
 
-  const log = (line: string) => console.log(line);
-  const commands = new Map<string, (rest: string) => string>();
-  commands.set("status", () => status(storage));
-  commands.set("heap", () => heap(true));
-  commands.set("restart", () => {
-    clock.at(clock.now() + FAREWELL, () => board.restart());
-    return "restarting";
+  const hal: BoardHal = { clock, crypto: new BoardCrypto(), bearer: new BoardBearer(), storage, board };
+  const device = new Device({
+    kind,
+    version: String(config.version),
+    hal,
+    print: (line) => console.log(line),
+    makeRole: (identity, terminal) => makeRole({ hal, identity, terminal }),
+    ...(commission !== undefined && { commission }),
   });
-  commands.set("identity", (rest) => {
-    const refusal = takeIdentity(storage, rest);
-    if (refusal !== undefined) return `refused: ${refusal.reason}`;
-    clock.at(clock.now() + FAREWELL, () => board.restart());
-    return "provisioned, restarting";
-  });
-  console.onLine = (line) => {
-    const space = line.indexOf(" ");
-    const command = commands.get(space < 0 ? line : line.slice(0, space));
-    log(command === undefined ? "no such command" : command(space < 0 ? "" : line.slice(space + 1)));
-  };
+  const { terminal, identity } = device;
+  terminal.command("status", () => status(storage));
+  terminal.command("heap", () => heap(true));
+  console.onBytes = (bytes) => terminal.receive(bytes);
 
-  log(`oscore-mesh ${kind}, chip ${toHex(board.chipId)}, reset by ${board.resetReason}`);
-  if (!provisioned) {
-    log(`${stored.reason}: waiting for an identity`);
+  terminal.log(`oscore-mesh ${kind}, chip ${toHex(board.chipId)}, reset by ${board.resetReason}`);
+  device.start();
+  if (identity instanceof Refusal) {
+    terminal.log(`${identity.reason}: waiting for an identity`);
     return;
   }
-  const hal: BoardHal = { clock, crypto: new BoardCrypto(), bearer: new BoardBearer(), storage, board };
-  run({ hal, identity: stored, log, command: (word, body) => commands.set(word, body) });
+  if (!listen) attend(clock, terminal, console);
   if (config.heapReport !== undefined) {
     const report = () => {
-      log(heap(true));
+      terminal.log(heap(true));
       clock.at(clock.now() + HEAP_REPORT, report);
     };
     report();
   }
-  log(`${stored.name} runs, ${status(storage)}`);
+  terminal.log(`${identity.name} runs, ${status(storage)}`);
 }
 
-/** @param text CBOR in hex, as `encodeIdentity` gives it */
-function takeIdentity(storage: KeyValueStore, text: string): Refusal<string> | undefined {
-  const bytes = fromHex(text);
-  if (bytes instanceof Refusal) return bytes;
-  const identity = loadIdentity({
-    get: () => bytes,
-    set: () => {},
-    delete: () => {},
-    keys: () => [],
-  });
-  if (identity instanceof Refusal) return identity;
-  provision(storage, identity);
-  return undefined;
+/** Hears the console for a while. */
+function attend(clock: BoardClock, terminal: Terminal, console: Console): void {
+  let until = clock.now() + ATTENTION;
+  terminal.onUse = () => {
+    until = clock.now() + ATTENTION;
+  };
+  const look = () => {
+    if (clock.now() < until) clock.at(until, look);
+    else console.deafen();
+  };
+  look();
 }
 
 function status(storage: BoardStore): string {

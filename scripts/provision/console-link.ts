@@ -1,0 +1,211 @@
+/** The computer's side of the console protocol (docs/CONSOLE.md). */
+
+import { encodeUtf8 } from "../../firmware/bytes/utf8.js";
+import { decodeFrame, encodeFrame, NOBODY } from "../../firmware/console/frame.js";
+import { LineReader } from "../../firmware/console/line-reader.js";
+import type { Cancel, Clock } from "../../hal/hal.js";
+import type { OpenPort, Port } from "./port.js";
+import { WayError } from "./way.js";
+
+/** A frame that is not answered within this is sent again, ms. The longest work of a board, an erase, takes 0.1 s. */
+const RESEND = 700;
+/** A board that has not answered at all is given up after this, ms. */
+const FIRST_ANSWER = 5000;
+/** Between two looks for a port that has gone, ms. */
+const REOPEN = 300;
+/** A log line is a person's; a board's longest is below this. */
+const LONGEST_LINE = 1000;
+
+export interface ConsoleLinkOptions {
+  readonly open: OpenPort;
+  readonly clock: Clock;
+  /** How long a pulled cable is waited for, ms. */
+  readonly patience: number;
+  /** What the board prints for people. */
+  readonly onLog?: (line: string) => void;
+  /** A frame of the board that answers nothing. */
+  readonly onEvent?: (text: string) => void;
+  /** The cable is gone, or in again. */
+  readonly onCable?: (there: boolean) => void;
+}
+
+interface Pending {
+  readonly line: Uint8Array;
+  readonly resolve: (text: string) => void;
+  readonly reject: (error: WayError) => void;
+  giveUpAt: number;
+  sentAt: number;
+}
+
+/**
+ * Requests to a board and their answers. A frame is sent again until it is answered; a port that goes away is opened
+ * again when it comes back. All requests may come to the board more than once.
+ */
+export class ConsoleLink {
+  /** Lines that began as a frame and were none. */
+  damaged = 0;
+  readonly #options: ConsoleLinkOptions;
+  readonly #pending = new Map<number, Pending>();
+  readonly #reader = new LineReader((line) => this.#take(line), LONGEST_LINE);
+  #port: Port | undefined;
+  #number = 0;
+  #answered = false;
+  #closed = false;
+  #goneAt = 0;
+  #timer: Cancel | undefined;
+
+  private constructor(options: ConsoleLinkOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {WayError} no-port, no-serial-library */
+  static async open(options: ConsoleLinkOptions): Promise<ConsoleLink> {
+    const link = new ConsoleLink(options);
+    link.#attach(await options.open());
+    return link;
+  }
+
+  /** Requests that wait for their answer. */
+  get outstanding(): number {
+    return this.#pending.size;
+  }
+
+  /**
+   * @returns the answer's text behind `ok`
+   * @throws {WayError} refused, with the board's reason; silent; cable-gone
+   */
+  request(text: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) {
+        reject(new WayError("cable-gone", "the connection is closed"));
+        return;
+      }
+      do this.#number = (this.#number + 1) & 255;
+      while (this.#pending.has(this.#number));
+      const now = this.#options.clock.now();
+      const pending = {
+        line: encodeUtf8(`${encodeFrame(this.#number, text)}\n`),
+        resolve,
+        reject,
+        giveUpAt: now + (this.#answered ? this.#options.patience : FIRST_ANSWER),
+        sentAt: Number.NEGATIVE_INFINITY,
+      };
+      this.#pending.set(this.#number, pending);
+      this.#send(pending, now);
+      this.#arm();
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#timer?.();
+    this.#port?.close();
+    this.#port = undefined;
+    this.#rejectAll(new WayError("cable-gone", "the connection is closed"));
+  }
+
+  #attach(port: Port): void {
+    this.#port = port;
+    this.#reader.reset();
+    port.onData = (bytes) => this.#reader.receive(bytes);
+    port.onGone = () => this.#gone();
+    // Ends what a cut cable has left of a line at the board.
+    port.write(encodeUtf8("\n"));
+    const now = this.#options.clock.now();
+    for (const pending of this.#pending.values()) this.#send(pending, now);
+  }
+
+  #gone(): void {
+    this.#port = undefined;
+    if (this.#closed) return;
+    this.#goneAt = this.#options.clock.now();
+    this.#options.onCable?.(false);
+    this.#reopen();
+  }
+
+  #reopen(): void {
+    const { clock, patience, open, onCable } = this.#options;
+    if (clock.now() - this.#goneAt > patience) {
+      this.#closed = true;
+      this.#rejectAll(new WayError("cable-gone", `not back within ${Math.round(patience / 1000)} s`));
+      return;
+    }
+    clock.at(clock.now() + REOPEN, () => {
+      if (this.#closed) return;
+      open().then(
+        (port) => {
+          if (this.#closed) {
+            port.close();
+            return;
+          }
+          onCable?.(true);
+          this.#attach(port);
+        },
+        () => this.#reopen(),
+      );
+    });
+  }
+
+  #take(line: string): void {
+    const { onLog, onEvent } = this.#options;
+    const frame = decodeFrame(line);
+    if (frame === undefined) {
+      onLog?.(line);
+      return;
+    }
+    if (frame === "damaged") {
+      this.damaged++;
+      return;
+    }
+    const { number, text } = frame;
+    const answer = /^(ok|no) ?(.*)$/.exec(text);
+    if (answer === null) {
+      onEvent?.(text);
+      return;
+    }
+    this.#answered = true;
+    if (number === NOBODY) {
+      // Something that we sent has come damaged, and nobody knows what.
+      const now = this.#options.clock.now();
+      for (const pending of this.#pending.values()) this.#send(pending, now);
+      return;
+    }
+    const pending = this.#pending.get(number);
+    if (pending === undefined) return;
+    this.#pending.delete(number);
+    if (answer[1] === "ok") pending.resolve(answer[2]!);
+    else pending.reject(new WayError("refused", answer[2]!));
+  }
+
+  #send(pending: Pending, now: number): void {
+    pending.sentAt = now;
+    this.#port?.write(pending.line);
+  }
+
+  #arm(): void {
+    if (this.#timer !== undefined || this.#pending.size === 0) return;
+    const { clock } = this.#options;
+    this.#timer = clock.at(clock.now() + RESEND, () => {
+      this.#timer = undefined;
+      this.#resend(clock.now());
+      this.#arm();
+    });
+  }
+
+  #resend(now: number): void {
+    for (const [number, pending] of [...this.#pending]) {
+      if (now >= pending.giveUpAt && this.#port !== undefined) {
+        this.#pending.delete(number);
+        const reason = this.#answered ? "cable-gone" : "silent";
+        pending.reject(
+          new WayError(reason, "no answer: is this the console of a board of ours, and is it on?"),
+        );
+      } else if (now - pending.sentAt >= RESEND) this.#send(pending, now);
+    }
+  }
+
+  #rejectAll(error: WayError): void {
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+  }
+}
