@@ -4,59 +4,18 @@ import { Counters } from "../../firmware/bytes/counters.js";
 import { hex, toHex } from "../../firmware/bytes/hex.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";
 import { opcodeLength, readOpcode, writeOpcode } from "../../firmware/mesh/access.js";
-import { KeyStore } from "../../firmware/mesh/keys.js";
-import { MessageCache } from "../../firmware/mesh/message-cache.js";
-import { NetworkCodec } from "../../firmware/mesh/network.js";
 import { OPCODE_COAP_STATUS } from "../../firmware/mesh/numbers.js";
 import { Reassembler } from "../../firmware/mesh/reassembly.js";
 import { ReplayList } from "../../firmware/mesh/replay.js";
 import { lowBits } from "../../firmware/mesh/segmentation.js";
-import { type MeshConfig, MeshStack } from "../../firmware/mesh/stack.js";
+import { MeshStack } from "../../firmware/mesh/stack.js";
 import { DEFAULT_TIMING } from "../../firmware/mesh/timing.js";
 import { hostCrypto } from "../../hal/host/crypto.js";
-import { MemoryStore, meshStorage, seeded } from "./medium.js";
-import { APP_KEY, DEVICE_KEY, NET_KEY } from "./vectors.js";
-
-/** One who has the NetKey and puts whatever it likes into lower transport PDUs. */
-class Insider {
-  readonly #keys = new KeyStore(hostCrypto);
-  readonly #credentials;
-  readonly #codec: NetworkCodec;
-
-  constructor() {
-    this.#credentials = this.#keys.addSubnet(0, hex(NET_KEY)).transmit.credentials;
-    this.#codec = new NetworkCodec(this.#keys, new MessageCache(1));
-  }
-
-  frame(ctl: boolean, ttl: number, seq: number, src: number, dst: number, transport: Uint8Array): Uint8Array {
-    return this.#codec.encode(this.#credentials, 1, ctl, ttl, seq, src, dst, transport).slice();
-  }
-}
-
-function makeStack(config: Partial<MeshConfig> = {}, clock = { now: 0 }) {
-  const random = seeded(4);
-  const stack = new MeshStack({
-    crypto: hostCrypto,
-    storage: new MemoryStore(),
-    random,
-    now: () => clock.now,
-    // Now and then there is no room.
-    transmit: () => random() < 0.9,
-    config: {
-      unicastAddress: 2,
-      netKeys: [{ index: 0, key: hex(NET_KEY) }],
-      appKeys: [{ index: 0, key: hex(APP_KEY) }],
-      deviceKey: hex(DEVICE_KEY),
-      ivIndex: 1,
-      relay: true,
-      friend: true,
-      subscriptions: [0xc001],
-      limits: { rxSessions: 4, txSessions: 4, replayEntries: 8 },
-      ...config,
-    },
-  });
-  return stack;
-}
+import { Insider, makeParty } from "../../scripts/fuzz/mesh-parties.js";
+import meshTargets from "../../scripts/fuzz/targets/mesh.js";
+import provisioningTargets from "../../scripts/fuzz/targets/mesh-provisioning.js";
+import { MemoryStore, meshStorage } from "./medium.js";
+import { APP_KEY, NET_KEY } from "./vectors.js";
 
 describe("mesh access opcodes", () => {
   it("are read back as written, and everything else is refused", () => {
@@ -139,121 +98,16 @@ describe("mesh reassembly", () => {
   });
 });
 
-describe("mesh stack under fuzzing", () => {
-  const addresses = fc.constantFrom(0x0002, 0x0003, 0xc001, 0xffff, 0xfffd, 0xfffe, 0x9736, 0x0001);
+describe("mesh fuzz targets, for a moment", () => {
+  for (const target of [...meshTargets, ...provisioningTargets]) {
+    it(`${target.name}: ${target.holds}`, () => target.run({ runs: 150 }));
+  }
+});
 
-  it("any AD structures: never an exception, nothing delivered", () => {
-    const stack = makeStack();
-    stack.onAccess = () => assert.fail("delivered");
-    fc.assert(
-      fc.property(
-        fc.constantFrom(0x29, 0x2a, 0x2b, 0xff),
-        fc.uint8Array({ maxLength: 40 }),
-        fc.boolean(),
-        (type, data, honest) => {
-          stack.receive(Uint8Array.of(honest ? data.length + 1 : type, type, ...data), -50, 0);
-        },
-      ),
-      { numRuns: 3000 },
-    );
-    assert.equal(stack.receiving, 0);
-  });
-
-  it("any transport PDUs from insiders, in any order: never an exception, and the state stays bounded", () => {
-    const insider = new Insider();
-    fc.assert(
-      fc.property(
-        fc.array(
-          fc.record({
-            ctl: fc.boolean(),
-            ttl: fc.nat(127),
-            step: fc.nat(20),
-            src: fc.integer({ min: 3, max: 60 }),
-            dst: addresses,
-            transport: fc.uint8Array({ minLength: 1, maxLength: 12 }),
-            wait: fc.nat(3000),
-          }),
-          { maxLength: 120 },
-        ),
-        (pdus) => {
-          const clock = { now: 0 };
-          const stack = makeStack({}, clock);
-          stack.onMessage = () => assert.fail("nobody has the AppKey");
-          let seq = 0;
-          for (const { ctl, ttl, step, src, dst, transport, wait } of pdus) {
-            seq += step;
-            if (!(ctl && (dst & 0xc000) === 0x8000)) {
-              stack.receive(insider.frame(ctl, ttl, seq, src, dst, transport), -50, clock.now);
-            }
-            clock.now += wait;
-            if (stack.deadline <= clock.now) stack.tick(clock.now);
-            assert.ok(stack.receiving <= 4);
-            assert.ok(stack.sending <= 4);
-            assert.ok((stack.friend?.size ?? 0) <= 4);
-          }
-          // Whatever it was, the node still works.
-          for (let i = 0; i < 400 && stack.deadline < clock.now + 20_000; i++) {
-            clock.now = Math.max(clock.now, stack.deadline);
-            stack.tick(clock.now);
-          }
-          assert.ok(stack.send(7, OPCODE_COAP_STATUS, hex("00")));
-        },
-      ),
-      { numRuns: 150 },
-    );
-  });
-
-  it("any access payloads by the right keys, to any model: never an exception", () => {
-    const clock = { now: 0 };
-    const stack = makeStack({ unicastAddress: 2 }, clock);
-    const peer: Uint8Array[] = [];
-    const sender = new MeshStack({
-      crypto: hostCrypto,
-      storage: new MemoryStore(),
-      random: () => 0,
-      now: () => clock.now,
-      transmit: (bytes) => {
-        peer.push(bytes.slice());
-        return true;
-      },
-      config: {
-        unicastAddress: 3,
-        netKeys: [{ index: 0, key: hex(NET_KEY) }],
-        appKeys: [{ index: 0, key: hex(APP_KEY) }],
-        ivIndex: 1,
-        beacon: false,
-      },
-    });
-    sender.keys.setRemoteDeviceKey(2, hex(DEVICE_KEY));
-    fc.assert(
-      fc.property(
-        fc.oneof(
-          fc.integer({ min: 0, max: 0x7e }),
-          // All configuration and health opcodes but Node Reset.
-          fc.integer({ min: 0x8000, max: 0x8060 }).filter((opcode) => opcode !== 0x8049),
-          fc.constant(OPCODE_COAP_STATUS),
-        ),
-        fc.uint8Array({ maxLength: 40 }),
-        fc.boolean(),
-        (opcode, parameters, device) => {
-          sender.send(2, opcode, parameters, device ? { deviceKeyOf: 2 } : {});
-          for (let i = 0; i < 8; i++) {
-            clock.now += 60;
-            sender.tick(clock.now);
-            stack.tick(clock.now);
-            for (const frame of peer.splice(0)) stack.receive(frame, -50, clock.now);
-          }
-          sender.keys.setRemoteDeviceKey(2, hex(DEVICE_KEY));
-        },
-      ),
-      { numRuns: 1500 },
-    );
-    assert.ok(stack.counters.get("delivered") > 200, `${stack.counters.get("delivered")}`);
-  });
-
+describe("mesh stack and insiders", () => {
   it("one source cannot take all places for segmented messages", () => {
     const insider = new Insider();
-    const stack = makeStack();
+    const { stack } = makeParty();
     // First segments of messages to different addresses of this node.
     for (const [i, dst] of [2, 0xc001, 0xffff].entries()) {
       const seqZero = 10 * (i + 1);
