@@ -174,7 +174,8 @@ function setPublication(node: FoundationNode, model: Model, publication: Publica
     model.publication = undefined;
   } else {
     if (!model.bindings.includes(publication.appKeyIndex)) return Status.INVALID_APPKEY_INDEX;
-    if (publication.friendshipCredentials && !node.state.lowPower) return Status.FEATURE_NOT_SUPPORTED;
+    if (publication.friendshipCredentials && !node.state.lowPowerSupported)
+      return Status.FEATURE_NOT_SUPPORTED;
     model.publication = publication;
   }
   node.models.onPublication?.(model);

@@ -229,7 +229,11 @@ function writeComposition(node: FoundationNode, writer: ByteWriter): void {
   writeU16le(writer, composition.productId);
   writeU16le(writer, composition.versionId);
   writeU16le(writer, composition.replayEntries);
-  writeU16le(writer, Feature.RELAY | (state.friendSupported ? Feature.FRIEND : 0));
+  const features =
+    Feature.RELAY |
+    (state.friendSupported ? Feature.FRIEND : 0) |
+    (state.lowPowerSupported ? Feature.LOW_POWER : 0);
+  writeU16le(writer, features);
   for (let element = 0; element < state.elements; element++) {
     const sig = models.models.filter((model) => model.element === element && !model.vendor);
     const vendor = models.models.filter((model) => model.element === element && model.vendor);

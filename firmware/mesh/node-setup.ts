@@ -30,6 +30,7 @@ export function makeState(config: MeshConfig): NodeState {
   state.beacon = config.beacon ?? true;
   state.friendSupported = config.friend !== undefined;
   state.friend = config.friend ?? false;
+  state.lowPowerSupported = config.lowPower !== undefined;
   return state;
 }
 

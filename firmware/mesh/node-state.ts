@@ -32,7 +32,8 @@ export class NodeState {
   relay = false;
   friend = false;
   friendSupported = false;
-  /** This node is a Low Power node with a friend, or wants one. */
+  lowPowerSupported = false;
+  /** This node is a Low Power node with a friend. */
   lowPower = false;
   /** Secure network beacons are sent (§4.2.10). */
   beacon = true;

@@ -13,7 +13,7 @@ import {
   encodeFriendRequest,
   encodeFriendUpdate,
 } from "../../firmware/mesh/friendship.js";
-import { OPCODE_COAP_STATUS, VENDOR_MODEL_COAP } from "../../firmware/mesh/numbers.js";
+import { Feature, OPCODE_COAP_STATUS, VENDOR_MODEL_COAP } from "../../firmware/mesh/numbers.js";
 import type { MeshSendOutcome } from "../../hal/hal.js";
 import type { MediumOptions } from "./medium.js";
 import { Network, type Node } from "./test-network.js";
@@ -177,6 +177,10 @@ describe("mesh Friend and Low Power node", () => {
     const { network, peer, sleeper } = setUp();
     network.run(10_000);
     assert.equal(peer.configure(SLEEPER, ask.defaultTtlSet(6)).parameters, "06");
+    const composition = ask.readComposition(
+      hex(peer.configure(SLEEPER, ask.compositionGet()).parameters),
+    ) as ask.CompositionData;
+    assert.ok(composition.features & Feature.LOW_POWER);
     const set = ask.modelPublicationSet(SLEEPER, VENDOR_MODEL_COAP, {
       address: PEER,
       appKeyIndex: 0,
