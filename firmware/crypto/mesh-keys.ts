@@ -89,6 +89,11 @@ export function beaconKey(crypto: Crypto, netKey: Uint8Array): Uint8Array {
   return id128(crypto, netKey, "nkbk");
 }
 
+/** Key of private beacons (Mesh Protocol §3.9.6.3.4). */
+export function privateBeaconKey(crypto: Crypto, netKey: Uint8Array): Uint8Array {
+  return id128(crypto, netKey, "nkpk");
+}
+
 /** The 16-bit virtual address of a Label UUID (§3.4.2.3): 0b10 and 14 bits of a hash. */
 export function virtualAddress(crypto: Crypto, label: Uint8Array): number {
   const hash = crypto.cmac(s1(crypto, ascii("vtad")), label);

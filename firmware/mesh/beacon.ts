@@ -7,10 +7,14 @@ import type { NetKeyMaterial } from "./keys.js";
 import { AdType } from "./numbers.js";
 
 /** Mesh beacons (Mesh Profile §3.9): the AD structure's data begins with the beacon's type. */
-export const BeaconType = { UNPROVISIONED_DEVICE: 0x00, SECURE_NETWORK: 0x01 } as const;
+export const BeaconType = { UNPROVISIONED_DEVICE: 0x00, SECURE_NETWORK: 0x01, PRIVATE: 0x02 } as const;
 
 /** Type ‖ Flags ‖ Network ID ‖ IV Index ‖ Authentication Value. */
 const SECURE_NETWORK_LENGTH = 22;
+
+/** Type ‖ Random ‖ Obfuscated Private Beacon Data ‖ Authentication Tag. */
+const PRIVATE_LENGTH = 27;
+const NO_BYTES = new Uint8Array(0);
 
 /** What a secure network beacon says (§3.9.3). */
 export interface SecureNetworkBeacon {
@@ -37,12 +41,25 @@ export function openSecureNetworkBeacon(
 ): SecureNetworkBeacon | Refusal<BeaconReason> {
   const tag = crypto.cmac(material.beaconKey, data.subarray(1, 14)).subarray(0, 8);
   if (!equalConstantTime(tag, data.subarray(14, 22))) return new Refusal("beacon-mic");
-  const flags = data[1];
-  return {
-    keyRefresh: (flags & 1) !== 0,
-    ivUpdate: (flags & 2) !== 0,
-    ivIndex: new ByteReader(data, 10).u32()!,
-  };
+  return flagsAndIvIndex(data[1], new ByteReader(data, 10).u32()!);
+}
+
+function flagsAndIvIndex(flags: number, ivIndex: number): SecureNetworkBeacon {
+  return { keyRefresh: (flags & 1) !== 0, ivUpdate: (flags & 2) !== 0, ivIndex };
+}
+
+/**
+ * Opens a private beacon (Mesh Protocol §3.10.4), which says the same without telling by which network: its key has to be
+ * tried. Obfuscation and authentication are together AES-CCM, the Random being the nonce.
+ */
+export function openPrivateBeacon(
+  material: NetKeyMaterial,
+  data: Uint8Array,
+): SecureNetworkBeacon | Refusal<BeaconReason> {
+  if (data.length !== PRIVATE_LENGTH) return new Refusal("beacon-length", `${data.length} bytes`);
+  const said = material.privateBeacon.open(data.subarray(1, 14), NO_BYTES, data.subarray(14));
+  if (said === undefined) return new Refusal("beacon-mic");
+  return flagsAndIvIndex(said[0], new ByteReader(said, 1).u32()!);
 }
 
 /** The AD structure of a secure network beacon. */

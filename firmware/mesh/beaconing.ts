@@ -2,7 +2,14 @@ import type { Crypto } from "../../hal/hal.js";
 import { equal } from "../bytes/compare.js";
 import type { Counters } from "../bytes/counters.js";
 import { Refusal } from "../bytes/refusal.js";
-import { networkIdOf, openSecureNetworkBeacon, sealSecureNetworkBeacon } from "./beacon.js";
+import {
+  BeaconType,
+  networkIdOf,
+  openPrivateBeacon,
+  openSecureNetworkBeacon,
+  type SecureNetworkBeacon,
+  sealSecureNetworkBeacon,
+} from "./beacon.js";
 import type { IvIndex } from "./iv-index.js";
 import type { KeyStore, NetKeyMaterial, Subnet } from "./keys.js";
 import type { NodeState } from "./node-state.js";
@@ -99,6 +106,10 @@ export class Beaconing {
   /** @param data what is behind the AD type */
   receive(data: Uint8Array, now: number): void {
     const { crypto, keys, counters } = this.#options;
+    if (data[0] === BeaconType.PRIVATE) {
+      this.#receivePrivate(data, now);
+      return;
+    }
     const networkId = networkIdOf(data);
     if (networkId instanceof Refusal) {
       counters.add(`drop.${networkId.reason}`);
@@ -132,6 +143,24 @@ export class Beaconing {
       schedule.genuineKey = material;
     }
     this.#apply(subnet, material, beacon.keyRefresh, beacon.ivUpdate, beacon.ivIndex, now);
+  }
+
+  /** They are not counted as heard: who has no private beacons cannot be heard by them. */
+  #receivePrivate(data: Uint8Array, now: number): void {
+    const { keys, counters } = this.#options;
+    let beacon: SecureNetworkBeacon | undefined;
+    const found = keys.findMaterial((material) => {
+      const opened = openPrivateBeacon(material, data);
+      if (opened instanceof Refusal) return false;
+      beacon = opened;
+      return true;
+    });
+    if (found === undefined || beacon === undefined) {
+      counters.add("drop.beacon-network");
+      return;
+    }
+    const { keyRefresh, ivUpdate, ivIndex } = beacon;
+    this.#apply(found.subnet, found.material, keyRefresh, ivUpdate, ivIndex, now);
   }
 
   #apply(

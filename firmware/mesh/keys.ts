@@ -1,6 +1,6 @@
 import type { Aead, BlockCipher, Crypto } from "../../hal/hal.js";
 import { equal } from "../bytes/compare.js";
-import { beaconKey, floodingP, friendshipP, k2, k3, k4 } from "../crypto/mesh-keys.js";
+import { beaconKey, floodingP, friendshipP, k2, k3, k4, privateBeaconKey } from "../crypto/mesh-keys.js";
 
 /** Longest key index (Mesh Profile §4.3.1.1): 12 bits. */
 export const KEY_INDEX_MAX = 0xfff;
@@ -37,12 +37,15 @@ export class NetKeyMaterial {
   /** Public name of the subnet in beacons, 8 bytes. */
   readonly networkId: Uint8Array;
   readonly beaconKey: Uint8Array;
+  /** Opens private beacons. */
+  readonly privateBeacon: Aead;
 
   constructor(crypto: Crypto, subnet: Subnet, key: Uint8Array) {
     this.key = key.slice();
     this.credentials = new NetworkCredentials(crypto, subnet, key, floodingP());
     this.networkId = k3(crypto, key);
     this.beaconKey = beaconKey(crypto, key);
+    this.privateBeacon = crypto.ccm(privateBeaconKey(crypto, key), 8);
   }
 }
 
@@ -276,11 +279,16 @@ export class KeyStore {
 
   /** The subnet, and which of its keys, that a Network ID of a beacon names. */
   byNetworkId(networkId: Uint8Array): { subnet: Subnet; material: NetKeyMaterial } | undefined {
+    return this.findMaterial((material) => equal(material.networkId, networkId));
+  }
+
+  /** The subnet, and which of its keys, that something says yes to. */
+  findMaterial(
+    is: (material: NetKeyMaterial) => boolean,
+  ): { subnet: Subnet; material: NetKeyMaterial } | undefined {
     for (const subnet of this.#subnets.values()) {
-      if (equal(subnet.current.networkId, networkId)) return { subnet, material: subnet.current };
-      if (subnet.next !== undefined && equal(subnet.next.networkId, networkId)) {
-        return { subnet, material: subnet.next };
-      }
+      if (is(subnet.current)) return { subnet, material: subnet.current };
+      if (subnet.next !== undefined && is(subnet.next)) return { subnet, material: subnet.next };
     }
     return undefined;
   }

@@ -6,6 +6,7 @@ import {
   decodeUnprovisionedBeacon,
   encodeUnprovisionedBeacon,
   networkIdOf,
+  openPrivateBeacon,
   openSecureNetworkBeacon,
   type SecureNetworkBeacon,
   sealSecureNetworkBeacon,
@@ -49,6 +50,34 @@ describe("mesh beacons: sample data of section 8.4", () => {
         flipped[bit >> 3] ^= 0x80 >> (bit & 7);
         assert.ok(openSecureNetworkBeacon(hostCrypto, key, flipped) instanceof Refusal || bit >> 3 < 10);
       }
+    });
+  }
+
+  const PRIVATE: readonly [name: string, netKey: string, beacon: SecureNetworkBeacon, bytes: string][] = [
+    [
+      "8.4.6.1 IV update in progress",
+      "f7a2a44f8e8a8029064f173ddc1e2b00",
+      { keyRefresh: false, ivUpdate: true, ivIndex: 0x1010abcd },
+      "02435f18f85cf78a3121f58478a561e488e7cbf3174f022a514741",
+    ],
+    [
+      "8.4.6.2 IV update complete",
+      "3bbb6f1fbd53e157417f308ce7aec58f",
+      { keyRefresh: false, ivUpdate: false, ivIndex: 0 },
+      "021b998f82927535ea6f3076f422ce827408ab2f0ffb94cf97f881",
+    ],
+  ];
+  for (const [name, netKey, beacon, bytes] of PRIVATE) {
+    it(`private beacon ${name}`, () => {
+      const key = new KeyStore(hostCrypto).addSubnet(0, hex(netKey)).current;
+      assert.deepEqual(openPrivateBeacon(key, hex(bytes)), beacon);
+      for (let bit = 8; bit < 8 * hex(bytes).length; bit++) {
+        const flipped = hex(bytes);
+        flipped[bit >> 3] ^= 0x80 >> (bit & 7);
+        assert.ok(openPrivateBeacon(key, flipped) instanceof Refusal);
+      }
+      assert.ok(openPrivateBeacon(material(), hex(bytes)) instanceof Refusal);
+      assert.ok(openPrivateBeacon(key, hex(bytes).subarray(1)) instanceof Refusal);
     });
   }
 

@@ -56,6 +56,42 @@ describe("npm run mesh -- decode", () => {
     assert.match(out, /total length: 2, FCS: 0x14/);
   });
 
+  it("explains service data: the sample data of 8.5.1 and 8.6.1 to 8.6.4", () => {
+    const { code, out } = mesh([
+      "decode",
+      "--netkey",
+      NET_KEY,
+      "1516271870cf7c9732a345b691494810d2e9cbf42040",
+      "0c162818003ecaff672f673370",
+      "141628180100861765aefcc57b34ae608fbbc1f2c6",
+      "1416281802d30f7229ef04543534ae608fbbc1f2c6",
+      "14162818032c64a8cbca65bfe134ae608fbbc1f2c6",
+    ]);
+    assert.equal(code, 0);
+    assert.match(out, /Device UUID: 70cf7c9732a345b691494810d2e9cbf4\s+OOB information: 0x4020/);
+    assert.match(out, /Network ID: 3ecaff672f673370\s+NetKey: number 1/);
+    assert.match(out, / {2}Node Identity, [^\n]*\s+NetKey: number 1, node: 0x1201/);
+    assert.match(out, /Private Network Identity, [^\n]*\s+NetKey: number 1\s/);
+    assert.match(out, /Private Node Identity, [^\n]*\s+NetKey: number 1, node: 0x1201/);
+    const other = mesh(["decode", "--netkey", "00".repeat(16), "0c162818003ecaff672f673370"]);
+    assert.equal(other.code, 1);
+  });
+
+  it("explains private beacons: the sample data of 8.4.6", () => {
+    const { code, out } = mesh([
+      "decode",
+      "--netkey",
+      "f7a2a44f8e8a8029064f173ddc1e2b00",
+      "--netkey",
+      "3bbb6f1fbd53e157417f308ce7aec58f",
+      "1c2b02435f18f85cf78a3121f58478a561e488e7cbf3174f022a514741",
+      "1c2b021b998f82927535ea6f3076f422ce827408ab2f0ffb94cf97f881",
+    ]);
+    assert.equal(code, 0);
+    assert.match(out, /NetKey: number 1[\s\S]*IV Index: 0x1010abcd\s+IV Update: in progress/);
+    assert.match(out, /NetKey: number 2[\s\S]*IV Index: 0x00000000\s+IV Update: normal/);
+  });
+
   it("says how far it came and why no further, with exit 1", () => {
     const [pdu] = MESSAGES.find(({ name }) => name.startsWith("#18"))!.network;
     for (const [args, reason] of [

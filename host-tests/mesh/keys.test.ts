@@ -10,6 +10,7 @@ import {
   k2,
   k3,
   k4,
+  privateBeaconKey,
   s1,
   virtualAddress,
 } from "../../firmware/crypto/mesh-keys.js";
@@ -87,6 +88,14 @@ describe("mesh key derivation: sample data of section 8.1 and 8.2", () => {
   it("8.2.5 IdentityKey and 8.2.6 BeaconKey", () => {
     assert.equal(toHex(identityKey(crypto, hex(NET_KEY))), "84396c435ac48560b5965385253e210c");
     assert.equal(toHex(beaconKey(crypto, hex(NET_KEY))), "5423d967da639a99cb02231a83f7d254");
+  });
+
+  it("8.4.6.1 and 8.4.6.2 PrivateBeaconKey", () => {
+    const keys = [
+      ["f7a2a44f8e8a8029064f173ddc1e2b00", "6be76842460b2d3a5850d4698409f1bb"],
+      ["3bbb6f1fbd53e157417f308ce7aec58f", "ca478cdac626b7a8522d7272dd124f26"],
+    ] as const;
+    for (const [netKey, key] of keys) assert.equal(toHex(privateBeaconKey(crypto, hex(netKey))), key);
   });
 
   it("virtual addresses of the Label UUIDs in 8.3.22 and 8.3.23", () => {

@@ -74,6 +74,24 @@ describe("mesh: secure network beacons on the air", () => {
     assert.equal(stack.iv.current, 2);
   });
 
+  it("private ones are heard too", () => {
+    const network = new Network(6);
+    const { stack } = network.add(1);
+    const random = new Uint8Array(13).fill(7);
+    const said = Uint8Array.of(0x02, 0, 0, 0, 2);
+    const sealed = stack.keys.subnet(0)!.current.privateBeacon.seal(random, new Uint8Array(0), said);
+    const beacon = Uint8Array.of(28, 0x2b, 0x02, ...random, ...sealed);
+    for (let i = 3; i < beacon.length; i++) {
+      const forged = beacon.slice();
+      forged[i] ^= 1;
+      stack.receive(forged, -50, 0);
+    }
+    stack.receive(Uint8Array.of(27, ...beacon.subarray(1, 28)), -50, 0);
+    assert.equal(stack.iv.current, 1);
+    stack.receive(beacon, -50, 0);
+    assert.deepEqual([stack.iv.current, stack.iv.updating, stack.iv.transmit], [2, true, 1]);
+  });
+
   it("of a secondary subnet do not move the IV Index of a member of the primary one", () => {
     const network = new Network(1);
     const { stack } = network.add(1, {

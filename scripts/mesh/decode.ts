@@ -9,7 +9,9 @@ import {
   BeaconType,
   decodeUnprovisionedBeacon,
   networkIdOf,
+  openPrivateBeacon,
   openSecureNetworkBeacon,
+  type SecureNetworkBeacon,
 } from "../../firmware/mesh/beacon.js";
 import { statusOf } from "../../firmware/mesh/config-messages.js";
 import { MessageCache } from "../../firmware/mesh/message-cache.js";
@@ -21,6 +23,7 @@ import { AKF, UpperTransport } from "../../firmware/mesh/upper-transport.js";
 import { explainMessage } from "../oscore/explain.js";
 import { appKeyNumber, type KeyOptions, type Keys, makeKeys } from "./keys.js";
 import { accessOpcodeName, addressName, controlOpcodeName, hex, statusName } from "./names.js";
+import { explainServiceData, isMeshServiceData, SERVICE_DATA } from "./service-data.js";
 
 /** What a PDU was found to be. */
 export interface Explanation {
@@ -56,7 +59,9 @@ export class Decoder {
   #explain(bytes: Uint8Array, lines: string[]): string | undefined {
     // A network PDU could begin with its own length by chance, but not with an AD type of the mesh behind it as well.
     const structure =
-      bytes.length > 2 && bytes[0] === bytes.length - 1 && bytes[1] >= 0x29 && bytes[1] <= 0x2b;
+      bytes.length > 2 &&
+      bytes[0] === bytes.length - 1 &&
+      ((bytes[1] >= 0x29 && bytes[1] <= 0x2b) || isMeshServiceData(bytes));
     if (!structure)
       return this.#network(Uint8Array.of(bytes.length + 1, AdType.MESH_MESSAGE, ...bytes), lines);
     lines.push(`AD structure, ${bytes.length} bytes`);
@@ -64,6 +69,9 @@ export class Decoder {
       case AdType.MESH_BEACON:
         lines.push("  type: 0x2b, Mesh Beacon");
         return this.#beacon(bytes.subarray(2), lines);
+      case SERVICE_DATA:
+        lines.push("  type: 0x16, Service Data");
+        return explainServiceData(bytes, this.#keys.stores[0], lines);
       case AdType.PB_ADV:
         lines.push("  type: 0x29, PB-ADV");
         return explainPbAdv(bytes.subarray(2), lines);
@@ -82,6 +90,7 @@ export class Decoder {
       if (beacon.uriHash !== undefined) lines.push(`  URI hash: ${toHex(beacon.uriHash)}`);
       return undefined;
     }
+    if (data[0] === BeaconType.PRIVATE) return this.#privateBeacon(data, lines);
     const networkId = networkIdOf(data);
     if (networkId instanceof Refusal) return String(networkId);
     lines.push("Secure network beacon", `  Network ID: ${toHex(networkId)}`);
@@ -90,10 +99,25 @@ export class Decoder {
     const beacon = openSecureNetworkBeacon(hostCrypto, found.material, data);
     if (beacon instanceof Refusal) return "the authentication value does not fit";
     lines.push(`  NetKey: number ${found.subnet.index + 1}, authentication value fits`);
-    lines.push(`  IV Index: ${hex(beacon.ivIndex, 8)}`);
-    lines.push(`  IV Update: ${beacon.ivUpdate ? "in progress" : "normal operation"}`);
-    lines.push(`  Key Refresh: ${beacon.keyRefresh ? "new keys in use (phase 2)" : "none"}`);
+    explainSecurity(beacon, lines);
     return undefined;
+  }
+
+  #privateBeacon(data: Uint8Array, lines: string[]): string | undefined {
+    lines.push("Private beacon", `  Random: ${toHex(data.subarray(1, 14))}`);
+    let reason: string = "no NetKey was given";
+    for (const subnet of this.#keys.stores[0].subnets()) {
+      const beacon = openPrivateBeacon(subnet.current, data);
+      if (beacon instanceof Refusal) {
+        reason =
+          beacon.reason === "beacon-mic" ? "no NetKey that was given authenticates it" : String(beacon);
+        continue;
+      }
+      lines.push(`  NetKey: number ${subnet.index + 1}, authentication tag fits`);
+      explainSecurity(beacon, lines);
+      return undefined;
+    }
+    return reason;
   }
 
   #network(structure: Uint8Array, lines: string[]): string | undefined {
@@ -175,6 +199,14 @@ export class Decoder {
     const key = (upper.header & AKF) === 0 ? "device key" : `AppKey with AID ${hex(upper.header & 0x3f, 2)}`;
     return reason === "no-app-key" ? `no ${key} was given` : `no ${key} that was given fits`;
   }
+}
+
+function explainSecurity(beacon: SecureNetworkBeacon, lines: string[]): void {
+  lines.push(
+    `  IV Index: ${hex(beacon.ivIndex, 8)}`,
+    `  IV Update: ${beacon.ivUpdate ? "in progress" : "normal operation"}`,
+    `  Key Refresh: ${beacon.keyRefresh ? "new keys in use (phase 2)" : "none"}`,
+  );
 }
 
 const NETWORK_REASONS: Readonly<Record<string, string>> = {
