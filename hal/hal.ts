@@ -99,6 +99,8 @@ export interface AdvertisingBearer {
   onReceive: ((data: Uint8Array, address: Uint8Array, rssi: number) => void) | undefined;
   /** Frames that can still be queued. */
   readonly free: number;
+  /** Switches the receiver, which takes most of a battery node's current; absent where it cannot be. */
+  listen?(on: boolean): void;
 }
 
 /** A serial port, in the shape of ECMA-419 Serial with `format: "buffer"`. */

@@ -13,6 +13,7 @@ import type { Identity, OscoreIdentity } from "./identity.js";
 import { makeMeshStack } from "./mesh.js";
 import { Pump, type Timed } from "./pump.js";
 import { type Outcome, ServerLink } from "./server-link.js";
+import { WakeWindow } from "./wake-window.js";
 
 /** What a sensor node is connected to. */
 export interface NodeHal extends Hal {
@@ -22,6 +23,11 @@ export interface NodeHal extends Hal {
 export interface NodeOptions {
   /** Readings that wait for the server at most; default 64: an hour of one a minute. */
   readonly outbox?: number;
+  /**
+   * The receiver is on only while an answer is to come, where the bearer can be switched ({@link WakeWindow}): for
+   * battery nodes. Default: always on.
+   */
+  readonly listensForAnswers?: boolean;
   /** Told of each measurement, for whoever wants to compare it with what arrives. */
   readonly onMeasured?: (measurement: Measurement, now: number) => void;
   /** Told of each reading that the outbox dropped, likewise. */
@@ -78,6 +84,11 @@ export class NodeRole implements Timed {
 
   start(): void {
     const { clock, bearer, crypto } = this.#hal;
+    // A relay hears for others.
+    if (this.#options.listensForAnswers === true && bearer.listen !== undefined && !this.stack.state.relay) {
+      const expects = () => this.#link.busy || this.stack.sending > 0 || this.stack.receiving > 0;
+      this.#pump.add(new WakeWindow({ listen: (on) => bearer.listen?.(on), expects }, clock.now()));
+    }
     bearer.onReceive = (data, _address, rssi) => {
       this.stack.receive(data, rssi, clock.now());
       this.#pump.settle();

@@ -23,6 +23,11 @@ export class Pump {
     this.#cores = cores;
   }
 
+  /** Another core; its deadline counts from the next {@link settle} on. */
+  add(core: Timed): void {
+    this.#cores.push(core);
+  }
+
   /** To be called whenever a core was given input. Calls from within a `tick` are folded into the running one. */
   settle(): void {
     if (this.#settling) return;

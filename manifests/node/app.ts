@@ -26,6 +26,8 @@ export function start(): void {
     commission: (options) => new Commissioning(options),
     makeRole: ({ hal, identity, terminal }) =>
       new NodeRole({ ...hal, sensor: sensor() }, identity, {
+        // For batteries; a node with mains power can be reached at any time.
+        listensForAnswers: config.listen === "answers",
         onMeasured: ({ temperature, humidity }) => terminal.log(`measured ${temperature} ${humidity}`),
       }),
   });

@@ -44,6 +44,8 @@ export interface FieldOptions {
   readonly spread?: number;
   /** Readings that a node keeps, default 64. */
   readonly outbox?: number;
+  /** Nodes listen only for their answers. */
+  readonly listensForAnswers?: boolean;
   /** Probability that a mesh frame is missed. */
   readonly meshLoss?: number;
   readonly modem?: Partial<SimulatorSettings>;
@@ -240,6 +242,7 @@ export class Field {
     const outbox = this.#options.outbox ?? 64;
     const role = new NodeRole({ ...hal, sensor }, device.identity, {
       outbox,
+      listensForAnswers: this.#options.listensForAnswers ?? false,
       onMeasured: ({ temperature = 0, humidity = 0 }, now) =>
         this.ledger.measured(name, numberOf(temperature, humidity), now),
       onDropped: ({ temperature = 0, humidity = 0 }) =>

@@ -172,6 +172,11 @@ export class SimulatedRadio implements AdvertisingBearer {
     this.#setDeafness();
   }
 
+  /** {@link scanning}, as the HAL has it. */
+  listen(on: boolean): void {
+    this.scanning = on;
+  }
+
   get powered(): boolean {
     return this.#powered;
   }

@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { Pump } from "../../firmware/roles/pump.js";
+import { WakeWindow } from "../../firmware/roles/wake-window.js";
+import { Field } from "../../scripts/soak/field.js";
+import { SimulatedRadio } from "../../sim/air/radio.js";
+import { VirtualClock } from "../../sim/clock.js";
+
+const HOUR = 3_600_000;
+
+describe("a battery node's receiver", () => {
+  function setUp() {
+    const clock = new VirtualClock();
+    const switched: string[] = [];
+    const state = { expects: false };
+    const window = new WakeWindow(
+      { listen: (on) => switched.push(`${on ? "on" : "off"} ${clock.now()}`), expects: () => state.expects },
+      0,
+    );
+    const pump = new Pump(clock, window);
+    pump.settle();
+    return { clock, switched, state, pump };
+  }
+
+  it("is on at first, long enough to hear the network's beacons", () => {
+    const { clock, switched } = setUp();
+    clock.run(HOUR);
+    assert.deepEqual(switched, ["off 15000"]);
+  });
+
+  it("is on while something is expected, and a moment longer", () => {
+    const { clock, switched, state, pump } = setUp();
+    clock.run(60_000);
+    state.expects = true;
+    pump.settle();
+    clock.run(67_000);
+    state.expects = false;
+    pump.settle();
+    clock.run(67_500);
+    // Another message within that moment.
+    state.expects = true;
+    pump.settle();
+    clock.run(67_600);
+    state.expects = false;
+    pump.settle();
+    clock.run(HOUR);
+    assert.deepEqual(switched, ["off 15000", "on 60000", "off 69600"]);
+  });
+
+  it("is on for beacons four times a day", () => {
+    const { clock, switched } = setUp();
+    clock.run(24 * HOUR + 60_000);
+    const on = switched.filter((entry) => entry.startsWith("on"));
+    assert.deepEqual(
+      on,
+      [6, 12, 18, 24].map((hour) => `on ${hour * HOUR}`),
+    );
+    assert.equal(switched.at(-1), `off ${24 * HOUR + 15_000}`);
+  });
+
+  it("loses no reading on the simulated air, and is off nearly always", async () => {
+    const field = await new Field({
+      nodes: 2,
+      relays: 1,
+      air: true,
+      meshLoss: 0.1,
+      settings: { interval: 60 },
+      listensForAnswers: true,
+    }).start();
+    field.run(1800);
+    for (const [name, { bearer, sensor }] of field.nodes) {
+      assert.ok(bearer instanceof SimulatedRadio);
+      const stored = field.readings.filter(({ node }) => node === name).length;
+      assert.ok(stored >= sensor.next - 2, `${name}: ${stored} of ${sensor.next}`);
+      const share = bearer.listeningTime / field.clock.now();
+      assert.ok(share < 0.15, `${name} listens ${(100 * share).toFixed(1)} % of the time`);
+    }
+  });
+});
