@@ -3,6 +3,7 @@
  * bytes of garbage per PDU do not.
  */
 
+import { GCProfiler } from "node:v8";
 import { hostCrypto } from "#hal/crypto.js";
 import { MemoryStore } from "#hal/storage.js";
 import { sealSecureNetworkBeacon } from "../../firmware/mesh/beacon.js";
@@ -67,26 +68,36 @@ function record(segmented: boolean): Uint8Array[] {
   return frames;
 }
 
-/** Microseconds and bytes of heap per call; the best of some rounds, because the machine does other things too. */
+/** Microseconds and bytes of heap per call, and the collector's share of the time; the best of some rounds, because the machine does other things too. */
 function measure(rounds: number, calls: number, prepare: () => (i: number) => void) {
   let best = Number.POSITIVE_INFINITY;
   let heap = Number.POSITIVE_INFINITY;
+  let collected = 0;
+  let total = 0;
   for (let round = 0; round < rounds; round++) {
     const work = prepare();
     globalThis.gc?.();
+    const profiler = new GCProfiler();
+    profiler.start();
     const before = process.memoryUsage().heapUsed;
     const start = performance.now();
     for (let i = 0; i < calls; i++) work(i);
-    best = Math.min(best, ((performance.now() - start) * 1000) / calls);
+    const elapsed = performance.now() - start;
+    best = Math.min(best, (elapsed * 1000) / calls);
+    total += elapsed;
+    for (const { cost } of profiler.stop()?.statistics ?? []) collected += cost / 1000;
     const grown = process.memoryUsage().heapUsed - before;
     // A collection in the middle would make it negative.
     if (grown > 0) heap = Math.min(heap, grown / calls);
   }
-  return { microseconds: best, heap };
+  return { microseconds: best, heap, collecting: collected / total };
 }
 
-function row(name: string, result: { microseconds: number; heap: number }, note: string): BenchRow {
-  const garbage = Number.isFinite(result.heap) ? `${Math.round(result.heap)} B of heap each` : "";
+function row(name: string, result: ReturnType<typeof measure>, note: string): BenchRow {
+  const share = `${(100 * result.collecting).toFixed(1)} % of the time for garbage`;
+  const garbage = Number.isFinite(result.heap)
+    ? `${Math.round(result.heap)} B of heap each, ${share}`
+    : share;
   return {
     name,
     value: result.microseconds,
