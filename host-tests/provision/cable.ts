@@ -12,6 +12,7 @@ import { SimulatedBoard } from "../../sim/board.js";
 import { VirtualClock } from "../../sim/clock.js";
 import { VirtualInternet } from "../../sim/modem/virtual-network.js";
 import { Random } from "../../sim/random.js";
+import type { Surroundings } from "../../sim/roles.js";
 
 export const CHIP = Uint8Array.of(0xa0, 0xb1, 0xc2, 0xd3, 0xe4, 0xf5, 0x06, 0x17);
 
@@ -22,8 +23,10 @@ export async function inTime<T>(clock: VirtualClock, promise: Promise<T>): Promi
     settled = true;
   };
   promise.then(done, done);
-  for (;;) {
-    await new Promise((resolve) => setImmediate(resolve));
+  for (let event = 0; ; event++) {
+    // What awaits within promises is through after some turns of their queue; what the loop itself carries, sometimes.
+    for (let turn = 0; turn < 10; turn++) await null;
+    if (event % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
     if (settled) return promise;
     if (!clock.runNext()) throw new Error("nothing happens any more");
   }
@@ -42,6 +45,7 @@ export interface DeskOptions {
   readonly storage?: KeyValueStore;
   readonly bearer?: AdvertisingBearer;
   readonly clock?: VirtualClock;
+  readonly around?: Surroundings;
   /** Spoils bytes on the line, in either direction. */
   readonly noise?: (bytes: Uint8Array) => Uint8Array;
 }
@@ -73,17 +77,18 @@ export class Desk {
     const { kind = "node", bearer } = this.#options;
     const { clock, storage } = this;
     const internet = new VirtualInternet(clock);
+    const around = this.#options.around ?? {
+      clock,
+      random: new Random(1),
+      internet: () => internet.host(),
+      server: { host: "192.0.2.1", port: 5683 },
+      timeScale: 6,
+    };
     return new SimulatedBoard({
       kind,
       chipId,
       storage,
-      around: {
-        clock,
-        random: new Random(1),
-        internet: () => internet.host(),
-        server: { host: "192.0.2.1", port: 5683 },
-        timeScale: 6,
-      },
+      around,
       ...(bearer !== undefined && { bearer }),
       onOutput: (bytes) => {
         if (this.#crosses(bytes)) this.#port?.onData?.(this.#spoil(bytes));
@@ -99,7 +104,7 @@ export class Desk {
   }
 
   open(options: SerialOptions = {}): Promise<SerialWay> {
-    return SerialWay.open(() => this.#openPort(), options, this.clock);
+    return SerialWay.open(() => this.openPort(), options, this.clock);
   }
 
   pull(power: boolean, back = REPLUG): void {
@@ -115,7 +120,7 @@ export class Desk {
     });
   }
 
-  async #openPort(): Promise<Port> {
+  async openPort(): Promise<Port> {
     if (!this.#plugged) throw new WayError("no-port", "no such file or directory");
     const port: Port = {
       onData: undefined,
