@@ -7,11 +7,11 @@ import { redact } from "../firmware/modem/at/log.js";
 import { ControlError, ModemControl, parseScript } from "../sim/modem/control.js";
 import { DEFAULT_FIRMWARE, FIRMWARE } from "../sim/modem/firmware.js";
 import { isIpv4 } from "../sim/modem/modem-network.js";
-import { openPty, PtyError } from "../sim/modem/pty.js";
 import { SaraR4Simulator } from "../sim/modem/sara-r4-simulator.js";
 import { DEFAULT_SETTINGS, FAST_SETTINGS, type SimulatorSettings } from "../sim/modem/settings.js";
 import { UdpNetwork } from "../sim/modem/udp-network.js";
 import { PacedClock } from "../sim/paced-clock.js";
+import { openPty, PtyError } from "../sim/pty.js";
 import { Random } from "../sim/random.js";
 import { EXIT_USAGE, fail, newCommand, wholeNumber } from "./cli.js";
 

@@ -10,6 +10,8 @@ const WINDOW = 6;
 const FULL_RETRY = 40;
 /** The bridge ends by itself a minute after the last word, ms. */
 const KEEP_ALIVE = 20_000;
+/** ms */
+const FAREWELL = 500;
 
 /** The radio of a board that is a bridge (firmware/roles/bridge.ts), as our own mesh stack wants it. */
 export class BridgedBearer implements AdvertisingBearer {
@@ -41,7 +43,13 @@ export class BridgedBearer implements AdvertisingBearer {
   async stop(): Promise<void> {
     this.#closed = true;
     this.#timer?.();
-    await this.#link.request("adv off").catch(() => {});
+    const off = this.#link.request("adv off").then(
+      () => {},
+      () => {},
+    );
+    // Where the cable is out, the bridge ends by itself.
+    const enough = new Promise<void>((resolve) => this.#clock.at(this.#clock.now() + FAREWELL, resolve));
+    await Promise.race([off, enough]);
   }
 
   /** Takes a frame of the board that answers nothing. */
