@@ -65,6 +65,8 @@ export interface DownlinksOptions {
     handler: RequestHandler,
     now: number,
   ) => RequestHandle | Refusal;
+  /** As MessageLayer.cancel. */
+  readonly cancel: (handle: RequestHandle, now: number) => void;
   readonly makeId: () => string;
   readonly clock: () => number;
   readonly wallTime: () => number;
@@ -76,8 +78,10 @@ export interface DownlinksOptions {
 const LISTENING_MS = 10_000;
 /** Then a request that was never answered, or never sent, is given up. */
 const LIFETIME_MS = 24 * 3_600_000;
-/** Times that a request is sent which may be carried out more than once. */
-const ATTEMPTS = 3;
+/** Times that a request is tried which may be carried out more than once, each time when the node was heard. */
+const TRIES = 6;
+/** Times that it is sent once more because the node wants to see that it is fresh. */
+const PROOFS = 4;
 const PER_DEVICE = 16;
 const TOTAL = 2000;
 /** An answer is kept for so long for whoever asks for it. */
@@ -94,6 +98,11 @@ class Task implements Delivery {
   until: number;
   state: DeliveryState = "waiting";
   attempts = 0;
+  tries = 0;
+  proofs = 0;
+  /** When and as what it last left, of the clock. */
+  sentAt = 0;
+  handle: RequestHandle | undefined;
   ended: number | undefined;
   answer: CoapMessage | undefined;
   result: NodeResult | undefined;
@@ -185,7 +194,15 @@ export class Downlinks {
 
   /** An authentic message of a device came: it listens now. */
   heard(device: Device, now: number): void {
-    if (this.#queues.size > 0 && this.#queues.has(device)) this.#next(device, now);
+    const task = this.#queues.size > 0 ? this.#queues.get(device)?.[0] : undefined;
+    if (task === undefined) return;
+    const isUnheard = task.state === "sent" && now - task.sentAt > LISTENING_MS;
+    if (isUnheard && task.request.repeatable && task.tries < TRIES) {
+      // It slept, or has moved to another gateway: its copies will hardly meet it, and now it listens.
+      if (task.handle !== undefined) this.#options.cancel(task.handle, now);
+      task.state = "waiting";
+    }
+    this.#next(device, now);
   }
 
   /** A device is no longer registered. */
@@ -221,8 +238,10 @@ export class Downlinks {
     if (task === undefined || task.state !== "waiting") return;
     if (reachable === undefined || now - reachable.at > LISTENING_MS) return;
     const attempt = task.request.make();
-    if (!(attempt instanceof Refusal)) this.#send(task, attempt, reachable.source, now);
-    else if (attempt.reason === "sequence-busy") this.#await(device, now);
+    if (!(attempt instanceof Refusal)) {
+      task.tries++;
+      this.#send(task, attempt, reachable.source, now);
+    } else if (attempt.reason === "sequence-busy") this.#await(device, now);
     else this.#end(task, now, undefined, `${attempt}`);
   }
 
@@ -239,6 +258,7 @@ export class Downlinks {
     insertOption(options, stringOption(OptionNumber.URI_HOST, host));
     task.state = "sent";
     task.attempts++;
+    task.sentAt = now;
     this.#options.onChanged(task);
     const handle = this.#options.request(
       endpoint,
@@ -252,13 +272,13 @@ export class Downlinks {
           // It listens, and goes on listening: there may be more for it.
           task.device.reachable = { source: endpoint, at };
           if (!("outer" in answer)) this.#end(task, at, copyOf(answer), undefined);
-          else if (task.attempts < ATTEMPTS) this.#send(task, answer, endpoint, at);
+          else if (task.proofs++ < PROOFS) this.#send(task, answer, endpoint, at);
           else this.#end(task, at, undefined, "the node asks again and again");
           return "done";
         },
         onFailure: (failure, at) => {
           if (task.state !== "sent") return;
-          if (task.request.repeatable && task.attempts < ATTEMPTS) {
+          if (task.request.repeatable && task.tries < TRIES) {
             task.state = "waiting";
             this.#options.onChanged(task);
           } else this.#end(task, at, undefined, failure);
@@ -267,6 +287,7 @@ export class Downlinks {
       now,
     );
     if (handle instanceof Refusal) this.#end(task, now, undefined, handle.reason);
+    else task.handle = handle;
   }
 
   #end(task: Task, now: number, answer: CoapMessage | undefined, failure: string | undefined): void {

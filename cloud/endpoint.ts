@@ -124,6 +124,7 @@ export class CloudEndpoint {
         this.onWake();
         return handle;
       },
+      cancel: (handle, now) => this.#layer.cancel(handle, now),
       makeId: options.makeId,
       clock: () => options.clock?.() ?? this.#now,
       wallTime: options.wallTime,

@@ -125,6 +125,14 @@ export class OscoreClient {
   }
 
   /**
+   * A Sender Sequence Number for something else than a request: an answer under this context that has to have one. None
+   * while it is not sure that the context in use lasts.
+   */
+  next(): number | SequenceRefusal {
+    return this.#candidate === undefined ? this.#numbers.next() : new Refusal("sequence-busy");
+  }
+
+  /**
    * Protects a request.
    * @param message its byte fields have to stay as they are until the exchange is over
    * @returns why there is no number for it, which {@link OscoreClientOptions.rederive} would have mended

@@ -24,10 +24,10 @@ export const LARGEST_BATCH = 10;
 /** A map of what is there. */
 export function encodeSettings(settings: Partial<Settings>): Uint8Array {
   const map: CborMap = new Map();
-  FIELDS.forEach((field, key) => {
-    const value = settings[field];
+  for (let key = 0; key < FIELDS.length; key++) {
+    const value = settings[FIELDS[key]];
     if (value !== undefined) map.set(key, value);
-  });
+  }
   return encodeCbor(map);
 }
 

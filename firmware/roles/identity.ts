@@ -58,6 +58,9 @@ export interface Identity {
 
 export const DEFAULT_SETTINGS: Settings = { interval: 60, confirmable: true, batch: 8 };
 
+/** The storage key of settings that a node was told since: they stand in for those of its identity. */
+export const SETTINGS_KEY = "settings";
+
 /** The storage key. */
 const STORED_AS = "identity";
 

@@ -4,13 +4,20 @@ import type {
   MeshMessage,
   SteppedHumidityTemperatureSensor,
 } from "../../hal/hal.js";
+import { type CborMap, type CborValue, encodeCbor } from "../bytes/cbor.js";
+import { equal } from "../bytes/compare.js";
 import { Counters } from "../bytes/counters.js";
+import { Refusal } from "../bytes/refusal.js";
 import { OPCODE_COAP_STATUS } from "../mesh/numbers.js";
 import type { MeshStack } from "../mesh/stack.js";
-import { encodeReadings } from "../reading/codec.js";
+import { Responder } from "../oscore/responder.js";
+import { encodeReadings, Key } from "../reading/codec.js";
 import { type Measurement, Outbox } from "../reading/outbox.js";
-import type { Identity, OscoreIdentity } from "./identity.js";
+import type { Reading } from "../reading/reading.js";
+import { changeSettings, encodeSettings, LARGEST_BATCH, type Settings } from "../reading/settings.js";
+import { type Identity, type OscoreIdentity, SETTINGS_KEY } from "./identity.js";
 import { makeMeshStack } from "./mesh.js";
+import { type NodeState, serveNode } from "./node-resources.js";
 import { Pump, type Timed } from "./pump.js";
 import { type Outcome, ServerLink } from "./server-link.js";
 import { WakeWindow } from "./wake-window.js";
@@ -34,24 +41,32 @@ export interface NodeOptions {
   readonly onDropped?: (measurement: Measurement) => void;
 }
 
+/** Bytes of a message of the mesh that the drops in an answer may take; and of each beside its name. */
+const STATS_ROOM = 280;
+const DROP_BYTES = 7;
+
 /**
  * A sensor node (DESIGN §3): measures at its interval, protects each reading once for the server, publishes it as a
- * CoAP message over the mesh, and keeps it until the server's protected answer has come.
+ * CoAP message over the mesh, and keeps it until the server's protected answer has come. It answers requests, too.
  */
-export class NodeRole implements Timed {
+export class NodeRole implements Timed, NodeState {
   readonly stack: MeshStack;
   readonly outbox: Outbox;
   /** Everything that this role counts; the mesh has its own in {@link stack}. */
   readonly counters = new Counters();
   readonly #hal: NodeHal;
-  readonly #identity: Identity;
   readonly #options: NodeOptions;
+  readonly #startedAt: number;
   readonly #link: ServerLink;
+  readonly #responder: Responder;
   readonly #pump: Pump;
   readonly #publish: number;
   /** Of the security context that the outbox's carriages belong to. */
   #generation = 0;
   #nextSample = Number.POSITIVE_INFINITY;
+  #settings: Settings;
+  #latest: Measurement | undefined;
+  #measuredAt = 0;
 
   /** @throws Error for an identity without what a node needs: AppKey, publish address, security context */
   constructor(hal: NodeHal, identity: Identity, options: NodeOptions = {}) {
@@ -60,13 +75,21 @@ export class NodeRole implements Timed {
       throw new Error(`${identity.name} is not provisioned as a node`);
     }
     this.#hal = hal;
-    this.#identity = identity;
     this.#options = options;
     this.#publish = mesh.publish;
+    this.#startedAt = hal.clock.now();
+    const told = hal.storage.get(SETTINGS_KEY);
+    const settings = told && changeSettings(identity.settings, told);
+    this.#settings = settings === undefined || settings instanceof Refusal ? identity.settings : settings;
     this.outbox = new Outbox(options.outbox ?? 64, this.counters, options.onDropped);
     this.stack = makeMeshStack(hal, mesh);
     this.stack.onMessage = (message) => this.#onMessage(message);
     this.#link = this.#makeLink(oscore);
+    this.#responder = new Responder({
+      crypto: hal.crypto,
+      contexts: [this.#link],
+      serve: (request, isFresh, now) => serveNode(this, request, isFresh, now),
+    });
     this.#pump = new Pump(hal.clock, this, this.stack, this.#link);
   }
 
@@ -76,8 +99,13 @@ export class NodeRole implements Timed {
       storage: this.#hal.storage,
       oscore,
       counters: this.counters,
-      send: (message) => {
-        if (!this.stack.send(this.#publish, OPCODE_COAP_STATUS, message)) this.counters.add("mesh: no room");
+      send: (message, to = this.#publish) => {
+        if (!this.stack.send(to, OPCODE_COAP_STATUS, message)) this.counters.add("mesh: no room");
+      },
+      respond: (request, now) => {
+        const { answer, refusal } = this.#responder.respond(request, now);
+        if (refusal !== undefined) this.counters.add(`request: ${refusal.reason}`);
+        return answer;
       },
     });
   }
@@ -94,7 +122,7 @@ export class NodeRole implements Timed {
       this.#pump.settle();
     };
     // Nodes that get their power at one moment must not speak at one moment.
-    const spread = Math.min(this.#identity.settings.interval * 1000, 5000);
+    const spread = Math.min(this.#settings.interval * 1000, 5000);
     const [high, low] = crypto.random(2);
     this.#nextSample = clock.now() + (spread * (high * 256 + low)) / 65536;
     this.#pump.settle();
@@ -122,7 +150,7 @@ export class NodeRole implements Timed {
     if (now >= sensor.deadline) this.#measured(sensor.read(now), now);
     if (now < this.#nextSample) return;
     board.feedWatchdog();
-    const interval = this.#identity.settings.interval * 1000;
+    const interval = this.#settings.interval * 1000;
     // By the plan and not by now, so that the times of the readings do not drift; what was missed is not made up for.
     this.#nextSample += interval * Math.max(1, Math.ceil((now - this.#nextSample) / interval));
     if (!sensor.start(now)) {
@@ -143,6 +171,8 @@ export class NodeRole implements Timed {
         humidity: humidity === undefined ? undefined : Math.round(humidity * 100),
         battery: battery === undefined ? undefined : Math.round(battery),
       };
+      this.#latest = measurement;
+      this.#measuredAt = now;
       this.outbox.add(measurement, now);
       this.#options.onMeasured?.(measurement, now);
     }
@@ -155,8 +185,8 @@ export class NodeRole implements Timed {
     const { generation } = this.#link;
     if (generation !== this.#generation) this.outbox.forgetCarriages();
     this.#generation = generation;
-    const { batch, confirmable } = this.#identity.settings;
-    const payload = encodeReadings(this.outbox.take(batch, now));
+    const { batch, confirmable } = this.#settings;
+    const payload = encodeReadings(this.outbox.take(Math.min(batch, LARGEST_BATCH), now));
     this.#link.post(payload, now, (outcome) => this.#finished(outcome), {
       confirmable,
       onCarried: (partialIv) => this.outbox.carried(partialIv),
@@ -172,12 +202,53 @@ export class NodeRole implements Timed {
     if (outcome === "accepted" || outcome === "again") this.#flush(this.#hal.clock.now());
   }
 
-  #onMessage({ opcode, parameters }: MeshMessage): void {
+  #onMessage({ source, opcode, parameters }: MeshMessage): void {
     if (opcode !== OPCODE_COAP_STATUS) {
       this.counters.add("mesh: unknown opcode");
       return;
     }
     // The link keeps nothing of it, but views end with this call.
-    this.#link.receive(parameters, this.#hal.clock.now());
+    this.#link.receive(parameters, this.#hal.clock.now(), source);
+  }
+
+  // ── What the resources show (node-resources.ts) ────────────────────────────────────────────────────────────────
+
+  get settings(): Settings {
+    return this.#settings;
+  }
+
+  latest(now: number): Reading | undefined {
+    return this.#latest && ({ ...this.#latest, age: Math.round((now - this.#measuredAt) / 1000) } as Reading);
+  }
+
+  stats(now: number): Uint8Array {
+    const { board } = this.#hal;
+    const drops: CborMap = new Map();
+    // What fits: the first are the first reasons of trouble.
+    let room = STATS_ROOM;
+    const add = (name: string, count: number) => {
+      room -= name.length + DROP_BYTES;
+      if (room >= 0) drops.set(name, count);
+    };
+    for (const [name, count] of this.counters.entries()) add(name, count);
+    for (const [name, count] of this.stack.counters.entries()) if (name.startsWith("drop.")) add(name, count);
+    const report: CborMap = new Map<number, CborValue>([
+      [Key.uptime, Math.floor((now - this.#startedAt) / 1000)],
+      [Key.resetReason, board.resetReason],
+      [Key.queue, this.outbox.length],
+      [Key.drops, drops],
+    ]);
+    const battery = board.batteryVoltage();
+    if (battery !== undefined) report.set(Key.battery, Math.round(battery));
+    return encodeCbor(report);
+  }
+
+  change(settings: Settings, now: number): void {
+    const bytes = encodeSettings(settings);
+    // Flash wears: what is there already is not written again.
+    if (equal(bytes, encodeSettings(this.#settings))) return;
+    this.#hal.storage.set(SETTINGS_KEY, bytes);
+    if (settings.interval !== this.#settings.interval) this.#nextSample = now + settings.interval * 1000;
+    this.#settings = settings;
   }
 }

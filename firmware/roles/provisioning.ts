@@ -4,11 +4,13 @@ import { Refusal } from "../bytes/refusal.js";
 import { fingerprintOf, type Kind } from "../console/label.js";
 import { checkConfig } from "../mesh/mesh-config.js";
 import { StoredState } from "../oscore/state.js";
+import { encodeSettings } from "../reading/settings.js";
 import {
   encodeIdentity,
   type Identity,
   loadIdentity,
   type OscoreIdentity,
+  SETTINGS_KEY,
   saveIdentity,
 } from "./identity.js";
 import { meshConfigOf } from "./mesh.js";
@@ -63,7 +65,15 @@ export function provision(storage: KeyValueStore, identity: Identity): void {
   if (identity.oscore !== undefined && storage.get(STATE_KEY) === undefined) {
     if (!sameContext(known, identity.oscore)) new StoredState(storage, STATE_KEY).initialize();
   }
-  if (!sameIdentity(before, identity)) saveIdentity(storage, identity);
+  if (sameIdentity(before, identity)) return;
+  // What the node was told since gives way when somebody has decided anew; not when only its neighbourhood changed.
+  if (storage.get(SETTINGS_KEY) !== undefined && !sameSettings(before, identity))
+    storage.delete(SETTINGS_KEY);
+  saveIdentity(storage, identity);
+}
+
+function sameSettings(before: Identity | Refusal, { settings }: Identity): boolean {
+  return !(before instanceof Refusal) && equal(encodeSettings(before.settings), encodeSettings(settings));
 }
 
 function sameContext(a: OscoreIdentity | undefined, b: OscoreIdentity): boolean {

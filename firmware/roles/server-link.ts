@@ -3,11 +3,14 @@ import type { Counters } from "../bytes/counters.js";
 import { Refusal } from "../bytes/refusal.js";
 import { type CoapMessage, Type } from "../coap/message.js";
 import { MessageLayer } from "../coap/message-layer.js";
-import type { RequestHandler } from "../coap/messaging.js";
-import { Code, codeClass, OptionNumber } from "../coap/numbers.js";
+import type { Content, RequestHandle, RequestHandler } from "../coap/messaging.js";
+import { Code, codeClass, isRequest, OptionNumber } from "../coap/numbers.js";
 import { uintOption } from "../coap/options.js";
 import type { TransmissionParameters } from "../coap/transmission.js";
 import { type ClientExchange, OscoreClient } from "../oscore/client.js";
+import type { SecurityContext } from "../oscore/context.js";
+import type { ResponderContext } from "../oscore/responder.js";
+import type { SequenceRefusal } from "../oscore/sequence.js";
 import { StoredState } from "../oscore/state.js";
 import type { OscoreIdentity } from "./identity.js";
 import type { Timed } from "./pump.js";
@@ -29,6 +32,8 @@ export const LONG_WAY: Partial<TransmissionParameters> = {
   ackTimeout: 6000,
   maxRetransmit: 3,
   maxLatency: 60_000,
+  // Of readings that nobody acknowledges, the node's interval is the rate.
+  probingRate: Number.POSITIVE_INFINITY,
 };
 
 /** How a request to the server ended. */
@@ -48,8 +53,13 @@ export interface ServerLinkOptions {
   readonly crypto: Crypto;
   readonly storage: KeyValueStore;
   readonly oscore: OscoreIdentity;
-  /** The outer CoAP message; the bytes are the receiver's to keep. */
-  readonly send: (message: Uint8Array) => void;
+  /**
+   * The outer CoAP message; the bytes are the receiver's to keep.
+   * @param to the `source` of the request that it answers; `undefined`: wherever the server is reached
+   */
+  readonly send: (message: Uint8Array, to: number | undefined) => void;
+  /** Answers a request that came; absent: requests are rejected. */
+  readonly respond?: (request: CoapMessage, now: number) => Content;
   readonly counters: Counters;
   readonly transmission?: Partial<TransmissionParameters>;
 }
@@ -66,13 +76,17 @@ export interface PostOptions {
  * A device's protected conversation with the server (DESIGN §4.6): one request at a time, POST without a path and
  * without a token, each under a Partial IV of its own; only an answer that OSCORE verifies counts as one.
  */
-export class ServerLink implements Timed {
+export class ServerLink implements Timed, ResponderContext {
+  readonly kid: Uint8Array;
   readonly #client: OscoreClient;
   readonly #messages: MessageLayer;
   readonly #counters: Counters;
   #busy = false;
+  #latest: RequestHandle | undefined;
 
-  constructor({ crypto, storage, oscore, send, counters, transmission = LONG_WAY }: ServerLinkOptions) {
+  constructor(options: ServerLinkOptions) {
+    const { crypto, storage, oscore, send, respond, counters, transmission = LONG_WAY } = options;
+    this.kid = oscore.recipientId;
     this.#client = new OscoreClient({
       crypto,
       parameters: oscore,
@@ -81,12 +95,15 @@ export class ServerLink implements Timed {
     });
     this.#counters = counters;
     this.#messages = new MessageLayer({
-      send: (_endpoint, message) => send(message),
+      send: (endpoint, message) => send(message, endpoint === SERVER ? undefined : Number(endpoint)),
+      ...(respond !== undefined && {
+        onRequest: (exchange, now) => this.#messages.respond(exchange, respond(exchange.request, now), now),
+      }),
       random: (length) => crypto.random(length),
       transmission,
       tokenLength: 0,
       counters,
-      limits: { peers: 1, remembered: 8, pending: 1, queued: 2 },
+      limits: { peers: 4, remembered: 8, pending: 1, queued: 2 },
     });
   }
 
@@ -108,9 +125,24 @@ export class ServerLink implements Timed {
     this.#messages.tick(now);
   }
 
-  /** A CoAP message that came from the server. Any bytes. */
-  receive(message: Uint8Array, now: number): void {
-    this.#messages.receive(SERVER, message, now);
+  /** The context in use. */
+  get security(): SecurityContext {
+    return this.#client.context;
+  }
+
+  /** As {@link OscoreClient.next}. */
+  next(): number | SequenceRefusal {
+    return this.#client.next();
+  }
+
+  /**
+   * A CoAP message that came from the server. Any bytes.
+   * @param source which gateway brought it: each has message IDs of its own for the server's requests, and the answer
+   * has to go back through it. Default: there is one way
+   */
+  receive(message: Uint8Array, now: number, source?: number): void {
+    const endpoint = source !== undefined && isRequest(message[1]) ? `${source}` : SERVER;
+    this.#messages.receive(endpoint, message, now);
   }
 
   /**
@@ -130,7 +162,13 @@ export class ServerLink implements Timed {
       options: contentFormat === undefined ? [] : [uintOption(OptionNumber.CONTENT_FORMAT, contentFormat)],
       payload,
     };
+    if (!confirmable) request.options.push(NO_SUCCESS);
     const { generation } = this;
+    if (this.#latest?.live) {
+      // A NON: nothing has come that asked for more, and nobody waits for it any longer.
+      this.#messages.cancel(this.#latest, now);
+      this.#client.failed();
+    }
     const exchange = this.#client.request(request);
     if (exchange instanceof Refusal) {
       this.#counters.add(`oscore: ${exchange.reason}`);
@@ -138,19 +176,14 @@ export class ServerLink implements Timed {
     } else if (this.generation !== generation) {
       // Another context than the caller thought of (its numbers are lost): what the payload names, it does not know.
       done("again");
-    } else if (confirmable) {
-      this.#busy = true;
+    } else {
+      this.#busy = confirmable;
       this.#send(exchange, exchange.outer, now, options, (outcome) => {
+        if (!confirmable) return;
         this.#busy = false;
         done(outcome);
       });
-    } else {
-      options.onCarried?.(exchange.partialIv);
-      this.#messages.request(SERVER, exchange.outer, NOBODY, now, {
-        confirmable: false,
-        expectResponse: false,
-      });
-      done("sent");
+      if (!confirmable) done("sent");
     }
   }
 
@@ -177,16 +210,19 @@ export class ServerLink implements Timed {
         return "done";
       },
       onFailure: (failure) => {
-        this.#counters.add(`request failed: ${failure}`);
+        // Silence is what a NON hopes for.
+        if (options.confirmable !== false) this.#counters.add(`request failed: ${failure}`);
         this.#client.failed();
         finish("unanswered");
       },
     };
-    const handle = this.#messages.request(SERVER, outer, handler, now);
+    const handle = this.#messages.request(SERVER, outer, handler, now, {
+      confirmable: options.confirmable ?? true,
+    });
     if (handle instanceof Refusal) {
       this.#counters.add(`request failed: ${handle.reason}`);
       finish("unanswered");
-    }
+    } else this.#latest = handle;
   }
 }
 
@@ -195,5 +231,5 @@ function outcomeOf({ code }: CoapMessage): Outcome {
   return answerClass === 2 ? "accepted" : answerClass === 4 ? "rejected" : "unanswered";
 }
 
-/** For what nobody answers. */
-const NOBODY: RequestHandler = { onResponse: () => "done", onFailure: () => {} };
+/** RFC 7967: nobody waits for a success; but an error may ask for something, such as Echo. */
+const NO_SUCCESS = uintOption(OptionNumber.NO_RESPONSE, 2);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Refusal } from "../../firmware/bytes/refusal.js";
 import { SequenceNumbers, StoredReserve } from "../../firmware/oscore/sequence.js";
-import { type Identity, loadIdentity, saveIdentity } from "../../firmware/roles/identity.js";
+import { type Identity, loadIdentity, SETTINGS_KEY, saveIdentity } from "../../firmware/roles/identity.js";
 import { provision } from "../../firmware/roles/provisioning.js";
 import { STATE_KEY } from "../../firmware/roles/server-link.js";
 import { MemoryStore } from "../../hal/host/storage.js";
@@ -121,5 +121,15 @@ describe("provisioning", () => {
     counting.get = (key) => store.get(key);
     provision(counting, node);
     assert.equal(writes, 0);
+  });
+
+  it("keeps what the node was told since, until somebody decides anew", () => {
+    const store = new MemoryStore();
+    provision(store, node);
+    store.set(SETTINGS_KEY, Uint8Array.of(0xa0));
+    provision(store, { ...node, mesh: { ...node.mesh, ttl: 7 } });
+    assert.ok(store.get(SETTINGS_KEY) !== undefined, "only its neighbourhood has changed");
+    provision(store, { ...node, settings: { ...node.settings, interval: 61 } });
+    assert.equal(store.get(SETTINGS_KEY), undefined);
   });
 });

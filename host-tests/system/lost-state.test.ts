@@ -63,6 +63,20 @@ describe("what was lost comes back by itself", () => {
     assertOnlyTruth(system);
   });
 
+  it("a server that lost its store hears nodes again that wait for no answer", async () => {
+    const system = await new TestSystem({ nodes: 2, relays: 1, settings: { confirmable: false } }).start();
+    system.run(60);
+    await system.stopCloud();
+    await system.startCloud(":memory:");
+    const before = system.readings.length;
+    system.run(120);
+    for (const node of ["node-1", "node-2"]) {
+      const count = perNode(system, before).get(node) ?? 0;
+      assert.ok(count >= 9, `${node}: ${count} of 12 readings`);
+    }
+    assertOnlyTruth(system);
+  });
+
   it("a server that is killed again and again: no reading is lost, none is stored twice", async () => {
     const system = await new TestSystem({ nodes: 3, relays: 1, loss: 0.05 }).start();
     for (let round = 0; round < 10; round++) {
