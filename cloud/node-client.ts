@@ -1,7 +1,7 @@
 import { Refusal } from "../firmware/bytes/refusal.js";
 import { type CoapMessage, Type } from "../firmware/coap/message.js";
 import type { Content } from "../firmware/coap/message-layer.js";
-import { Code, OptionNumber } from "../firmware/coap/numbers.js";
+import { Code, isError, OptionNumber } from "../firmware/coap/numbers.js";
 import { getOption, hasOption, opaqueOption, setOption } from "../firmware/coap/options.js";
 import { protectRequest } from "../firmware/oscore/protect.js";
 import type { SequenceRefusal } from "../firmware/oscore/sequence.js";
@@ -43,12 +43,15 @@ export function protectedAttempt(
   };
 }
 
-/** A message that somebody else has protected: forwarded blind, and so is its answer (RFC 8613 §11). */
+/**
+ * A message that somebody else has protected: forwarded blind, and so is its answer (RFC 8613 §11). An error without
+ * protection proves nothing, but that is for the client to judge; any other answer without it is not the node's.
+ */
 export function blindAttempt(option: Uint8Array, payload: Uint8Array): Attempt {
   return {
     outer: { code: Code.POST, options: [opaqueOption(OptionNumber.OSCORE, option)], payload },
     take: (answer) =>
-      hasOption(answer, OptionNumber.OSCORE)
+      hasOption(answer, OptionNumber.OSCORE) || isError(answer.code)
         ? answer
         : new Refusal("oscore-unprotected", "answer without OSCORE"),
   };

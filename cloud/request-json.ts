@@ -1,6 +1,7 @@
 import { contentFormatName, formatCode, OptionNumber } from "../firmware/coap/numbers.js";
 import { getOption, getUint } from "../firmware/coap/options.js";
 import type { Delivery } from "./downlink.js";
+import { oscoreHeader } from "./http/coap-mapping.js";
 import { iso, type NodeResult } from "./model.js";
 
 /** A request to a node and what became of it: `GET /api/requests/:id`, and the stream's `request`. */
@@ -21,7 +22,7 @@ export interface RequestJson {
     /** "2.05" */
     readonly code: string;
     readonly mediaType?: string;
-    /** The OSCORE option of an answer that only the client can open, base64url. */
+    /** The OSCORE header of an answer that only the client can open (RFC 8613 §11.2). */
     readonly oscore?: string;
     /** base64url */
     readonly payload: string;
@@ -50,7 +51,7 @@ function answerJson(answer: NonNullable<Delivery["answer"]>): NonNullable<Reques
   return {
     code: formatCode(answer.code),
     ...(format !== undefined && { mediaType: contentFormatName(format) }),
-    ...(oscore !== undefined && { oscore: Buffer.from(oscore).toString("base64url") }),
+    ...(oscore !== undefined && { oscore: oscoreHeader(oscore) }),
     payload: Buffer.from(answer.payload).toString("base64url"),
   };
 }

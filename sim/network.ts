@@ -26,6 +26,8 @@ export interface PlanOptions {
   readonly settings: Settings;
   /** Random bytes fit for keys. */
   readonly random: (length: number) => Uint8Array;
+  /** A node's context with a further client, as the node sees it. */
+  readonly client?: (node: string) => OscoreIdentity;
 }
 
 /** The keys of a network and of each device that ever was in it, by name. */
@@ -102,6 +104,7 @@ export function planNetwork(ring: KeyRing, options: PlanOptions): Device[] {
           relay: kind === "relay",
         },
         ...(keys.oscore !== undefined && { oscore: keys.oscore }),
+        ...(kind === "node" && options.client !== undefined && { client: options.client(name) }),
         settings,
       },
     });

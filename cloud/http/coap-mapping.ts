@@ -65,8 +65,11 @@ function essence(mediaType: string): string {
   return mediaType.split(";")[0].trim().toLowerCase();
 }
 
-/** The Content-Format of a media type (RFC 8075 §6.2); `undefined` when CoAP has none that we know. */
+/** The Content-Format of a media type (RFC 8075 §6.4); `undefined` when CoAP has none that we know. */
 export function contentFormatOf(mediaType: string): number | undefined {
+  // §6.2: the media type for formats that have none here.
+  const number = /^application\/coap-payload\s*;\s*cf=(\d{1,5})$/i.exec(mediaType.trim())?.[1];
+  if (number !== undefined) return Number(number) <= 0xffff ? Number(number) : undefined;
   return FORMATS.get(essence(mediaType));
 }
 

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { Refusal } from "../../firmware/bytes/refusal.js";
-import { OptionNumber } from "../../firmware/coap/numbers.js";
+import { ContentFormat, OptionNumber } from "../../firmware/coap/numbers.js";
 import { getOption } from "../../firmware/coap/options.js";
 import type { Device } from "../device.js";
 import type { Delivery } from "../downlink.js";
@@ -9,6 +9,7 @@ import type { Registry } from "../registry.js";
 import { type HttpContext, HttpError } from "./app.js";
 import {
   coapRequest,
+  contentFormatOf,
   HTTP_METHODS,
   httpAnswer,
   MappingError,
@@ -120,6 +121,9 @@ function submitBlind(
   if (option === undefined) throw new HttpError(400, "bad-request", "the OSCORE header is no base64url");
   if (request.method !== "POST" || body.length === 0) {
     throw new HttpError(400, "bad-request", "an OSCORE message is a POST with a body");
+  }
+  if (contentFormatOf(request.headers["content-type"] ?? "") !== ContentFormat.OSCORE) {
+    throw new HttpError(415, "unsupported-media-type", "an OSCORE message is application/oscore");
   }
   return downlinks.submit(device, {
     label: "OSCORE message",

@@ -5,6 +5,7 @@
 
 import type { KeyValueStore } from "../../hal/hal.js";
 import { type CborMap, type CborValue, decodeCbor, encodeCbor } from "../bytes/cbor.js";
+import { equal } from "../bytes/compare.js";
 import { Refusal } from "../bytes/refusal.js";
 import type { Settings } from "../reading/settings.js";
 
@@ -51,6 +52,11 @@ export interface Identity {
   readonly mesh: MeshIdentity;
   /** Absent in a relay. */
   readonly oscore?: OscoreIdentity;
+  /**
+   * A node's security context with a further client, which asks it end to end: a Master Secret of its own, that the
+   * server does not have.
+   */
+  readonly client?: OscoreIdentity;
   readonly settings: Settings;
   /** Of a gateway; absent: what its image was built with. */
   readonly uplink?: UplinkIdentity;
@@ -84,6 +90,7 @@ const Key = {
   batch: 16,
   relay: 17,
   uplink: 18,
+  client: 19,
 } as const;
 
 /** What the Configuration messages of the mesh tell a device; the rest is {@link encodePersonal}'s. */
@@ -138,7 +145,7 @@ function setMesh(map: CborMap, mesh: Omit<MeshIdentity, "deviceKey">): void {
   if (mesh.publish !== undefined) map.set(Key.publish, mesh.publish);
 }
 
-function mapOf({ name, mesh, oscore, settings, uplink }: Identity): CborMap {
+function mapOf({ name, mesh, oscore, client, settings, uplink }: Identity): CborMap {
   const map: CborMap = new Map<number, CborValue>([
     [Key.name, name],
     [Key.deviceKey, mesh.deviceKey],
@@ -153,6 +160,9 @@ function mapOf({ name, mesh, oscore, settings, uplink }: Identity): CborMap {
     map.set(Key.senderId, oscore.senderId);
     map.set(Key.recipientId, oscore.recipientId);
     if (oscore.idContext !== undefined) map.set(Key.idContext, oscore.idContext);
+  }
+  if (client !== undefined) {
+    map.set(Key.client, [client.masterSecret, client.masterSalt, client.senderId, client.recipientId]);
   }
   if (uplink !== undefined) map.set(Key.uplink, `${uplink.host} ${uplink.port} ${uplink.apn}`);
   return map;
@@ -207,11 +217,20 @@ function identityOf(map: CborMap): Identity | IdentityRefusal {
     recipientId: fields.required("recipientId", isId),
     ...(idContext !== undefined && { idContext }),
   };
+  const client = fields.optional("client", isClient);
   const uplink = fields.optional("uplink", isUplink);
   const identity: Identity = {
     name: fields.required("name", (value): value is string => typeof value === "string"),
     mesh,
     ...(oscore !== undefined && { oscore }),
+    ...(client !== undefined && {
+      client: {
+        masterSecret: client[0],
+        masterSalt: client[1],
+        senderId: client[2],
+        recipientId: client[3],
+      },
+    }),
     settings: {
       interval: fields.required(
         "interval",
@@ -258,6 +277,14 @@ const isBoolean = (value: CborValue): value is boolean => typeof value === "bool
 const isBytes = (value: CborValue): value is Uint8Array => value instanceof Uint8Array;
 /** RFC 8613 §3.3: the nonce of 13 bytes has room for 7. */
 const isId = (value: CborValue): value is Uint8Array => value instanceof Uint8Array && value.length <= 7;
+const isClient = (value: CborValue): value is Uint8Array[] =>
+  Array.isArray(value) &&
+  value.length === 4 &&
+  value.every(isBytes) &&
+  isId(value[2]) &&
+  isId(value[3]) &&
+  // RFC 8613 §3.3: both directions would share key and nonces.
+  !equal(value[2], value[3]);
 const isKey = (value: CborValue): value is Uint8Array => value instanceof Uint8Array && value.length === 16;
 const isWhole = (value: CborValue): value is number => Number.isInteger(value) && (value as number) >= 0;
 const isAddress = (value: CborValue): value is number => isWhole(value) && value >= 1 && value <= 0xffff;

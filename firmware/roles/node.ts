@@ -10,7 +10,9 @@ import { Counters } from "../bytes/counters.js";
 import { Refusal } from "../bytes/refusal.js";
 import { OPCODE_COAP_STATUS } from "../mesh/numbers.js";
 import type { MeshStack } from "../mesh/stack.js";
-import { Responder } from "../oscore/responder.js";
+import { deriveContext } from "../oscore/context.js";
+import { Responder, type ResponderContext } from "../oscore/responder.js";
+import { SequenceNumbers, StoredReserve } from "../oscore/sequence.js";
 import { encodeReadings, Key } from "../reading/codec.js";
 import { type Measurement, Outbox } from "../reading/outbox.js";
 import type { Reading } from "../reading/reading.js";
@@ -19,7 +21,7 @@ import { type Identity, type OscoreIdentity, SETTINGS_KEY } from "./identity.js"
 import { makeMeshStack } from "./mesh.js";
 import { type NodeState, serveNode } from "./node-resources.js";
 import { Pump, type Timed } from "./pump.js";
-import { type Outcome, ServerLink } from "./server-link.js";
+import { CLIENT_STATE_KEY, type Outcome, ServerLink } from "./server-link.js";
 import { WakeWindow } from "./wake-window.js";
 
 /** What a sensor node is connected to. */
@@ -87,7 +89,8 @@ export class NodeRole implements Timed, NodeState {
     this.#link = this.#makeLink(oscore);
     this.#responder = new Responder({
       crypto: hal.crypto,
-      contexts: [this.#link],
+      contexts:
+        identity.client === undefined ? [this.#link] : [this.#link, this.#clientContext(identity.client)],
       serve: (request, isFresh, now) => serveNode(this, request, isFresh, now),
     });
     this.#pump = new Pump(hal.clock, this, this.stack, this.#link);
@@ -108,6 +111,16 @@ export class NodeRole implements Timed, NodeState {
         return answer;
       },
     });
+  }
+
+  #clientContext(client: OscoreIdentity): ResponderContext {
+    const { crypto, storage } = this.#hal;
+    const numbers = new SequenceNumbers(new StoredReserve(storage, CLIENT_STATE_KEY));
+    return {
+      kid: client.recipientId,
+      security: deriveContext(crypto, client),
+      next: () => numbers.next(),
+    };
   }
 
   start(): void {
@@ -231,7 +244,8 @@ export class NodeRole implements Timed, NodeState {
       if (room >= 0) drops.set(name, count);
     };
     for (const [name, count] of this.counters.entries()) add(name, count);
-    for (const [name, count] of this.stack.counters.entries()) if (name.startsWith("drop.")) add(name, count);
+    for (const [name, count] of this.stack.counters.entries())
+      if (name.startsWith("drop.")) add(`mesh: ${name.slice(5)}`, count);
     const report: CborMap = new Map<number, CborValue>([
       [Key.uptime, Math.floor((now - this.#startedAt) / 1000)],
       [Key.resetReason, board.resetReason],

@@ -14,7 +14,7 @@ import {
   saveIdentity,
 } from "./identity.js";
 import { meshConfigOf } from "./mesh.js";
-import { STATE_KEY } from "./server-link.js";
+import { CLIENT_STATE_KEY, STATE_KEY } from "./server-link.js";
 
 /**
  * {@link provision}, for an identity that came from outside: nothing is written that the device could not start with.
@@ -61,10 +61,9 @@ export function storedFingerprint(storage: KeyValueStore, crypto: Crypto): Uint8
  */
 export function provision(storage: KeyValueStore, identity: Identity): void {
   const before = loadIdentity(storage);
-  const known = before instanceof Refusal ? undefined : before.oscore;
-  if (identity.oscore !== undefined && storage.get(STATE_KEY) === undefined) {
-    if (!sameContext(known, identity.oscore)) new StoredState(storage, STATE_KEY).initialize();
-  }
+  const known = before instanceof Refusal ? undefined : before;
+  startNumbers(storage, STATE_KEY, known?.oscore, identity.oscore);
+  startNumbers(storage, CLIENT_STATE_KEY, known?.client, identity.client);
   if (sameIdentity(before, identity)) return;
   // What the node was told since gives way when somebody has decided anew; not when only its neighbourhood changed.
   if (storage.get(SETTINGS_KEY) !== undefined && !sameSettings(before, identity))
@@ -74,6 +73,16 @@ export function provision(storage: KeyValueStore, identity: Identity): void {
 
 function sameSettings(before: Identity | Refusal, { settings }: Identity): boolean {
   return !(before instanceof Refusal) && equal(encodeSettings(before.settings), encodeSettings(settings));
+}
+
+function startNumbers(
+  storage: KeyValueStore,
+  key: string,
+  known: OscoreIdentity | undefined,
+  context: OscoreIdentity | undefined,
+): void {
+  if (context === undefined || storage.get(key) !== undefined || sameContext(known, context)) return;
+  new StoredState(storage, key).initialize();
 }
 
 function sameContext(a: OscoreIdentity | undefined, b: OscoreIdentity): boolean {

@@ -18,6 +18,9 @@ import type { Timed } from "./pump.js";
 /** The storage key of what changes in the security context. */
 export const STATE_KEY = "oscore";
 
+/** And in the context with a further client: the numbers of our own. */
+export const CLIENT_STATE_KEY = "oscore.client";
+
 /** There is one peer: the server, wherever the transport leads. */
 const SERVER = "server";
 

@@ -3,7 +3,7 @@ import { setImmediate } from "node:timers/promises";
 import type { FastifyInstance, InjectOptions } from "fastify";
 import { hostCrypto } from "#hal/crypto.js";
 import { buildApp } from "../../cloud/http/app.js";
-import { oscoreHeader, oscoreOption } from "../../cloud/http/coap-mapping.js";
+import { contentFormatOf, oscoreHeader, oscoreOption } from "../../cloud/http/coap-mapping.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";
 import { encodeUtf8 } from "../../firmware/bytes/utf8.js";
 import { encodeMessage } from "../../firmware/coap/codec.js";
@@ -395,6 +395,8 @@ describe("cloud to node", () => {
       [`${NODE}/t`, { headers: { accept: "image/png" } }, 406, "not-in-coap"],
       [`${NODE}/${"x".repeat(256)}`, {}, 414, "not-in-coap"],
       [`${NODE}/`, post({ oscore: "**" }), 400, "bad-request"],
+      [`${NODE}/`, post({ oscore: "AA" }), 415, "unsupported-media-type"],
+      [`${NODE}/t`, post({ "content-type": "application/coap-payload;cf=65536" }), 415, "not-in-coap"],
       [`${NODE}/`, { method: "PUT", headers: { oscore: "AA" }, payload: "x" }, 400, "bad-request"],
       ["/api/requests/none", {}, 404, "not-found"],
     ];
@@ -412,6 +414,12 @@ describe("cloud to node", () => {
     assert.equal((await ask("/hc/coap://far/t")).json().error, "no-mesh-address");
     for (let i = 0; i < 16; i++) await ask(`${NODE}/t`, { headers: async });
     assert.equal((await ask(`${NODE}/t`, { headers: async })).statusCode, 503);
+  });
+
+  it("knows formats without a media type by their numbers (RFC 8075 §6.2)", () => {
+    assert.equal(contentFormatOf("application/coap-payload;cf=11542"), 11542);
+    assert.equal(contentFormatOf("Application/CBOR; x=y"), ContentFormat.CBOR);
+    assert.equal(contentFormatOf("image/png"), undefined);
   });
 
   it("reads and writes the OSCORE header as RFC 8613 §11.2 has it", () => {

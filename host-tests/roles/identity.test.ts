@@ -47,7 +47,8 @@ const relay: Identity = {
 describe("identity", () => {
   it("comes back as it was saved", () => {
     const { oscore: _, ...blind } = relay;
-    for (const identity of [node, blind]) {
+    const client = { ...node.oscore!, recipientId: Uint8Array.of(0x63) };
+    for (const identity of [node, blind, { ...node, client }]) {
       const store = new MemoryStore();
       saveIdentity(store, identity);
       assert.deepEqual(loadIdentity(store), identity);

@@ -6,7 +6,7 @@ import { type Cloud, createCloud } from "../../cloud/cloud.js";
 import type { EventJson, ReadingJson } from "../../cloud/model.js";
 import { openSqlite } from "../../cloud/store/sqlite.js";
 import type { Store } from "../../cloud/store/store.js";
-import { DEFAULT_SETTINGS, type Settings } from "../../firmware/roles/identity.js";
+import { DEFAULT_SETTINGS, type OscoreIdentity, type Settings } from "../../firmware/roles/identity.js";
 import { provision } from "../../firmware/roles/provisioning.js";
 import type { KeyValueStore } from "../../hal/hal.js";
 import { MemoryStore } from "../../hal/host/storage.js";
@@ -24,6 +24,8 @@ export interface SystemOptions {
   readonly loss?: number;
   readonly seed?: number;
   readonly settings?: Partial<Settings>;
+  /** A node's context with a further client. */
+  readonly client?: (node: string) => OscoreIdentity;
   /** Between a gateway's modem and the virtual internet. */
   readonly wrapNetwork?: (gateway: string, network: ModemNetwork) => ModemNetwork;
 }
@@ -59,6 +61,7 @@ export class TestSystem {
       gateways: options.gateways ?? 1,
       settings: { ...DEFAULT_SETTINGS, interval: 10, ...options.settings },
       random: bytes,
+      ...(options.client !== undefined && { client: options.client }),
     });
     for (const { name, identity } of this.devices) {
       const store = new MemoryStore();

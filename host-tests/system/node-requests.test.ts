@@ -1,56 +1,13 @@
 import assert from "node:assert/strict";
-import type { FastifyInstance, InjectOptions } from "fastify";
-import { buildApp } from "../../cloud/http/app.js";
+import type { InjectOptions } from "fastify";
 import { SETTINGS_KEY } from "../../firmware/roles/identity.js";
 import { LogStore } from "../../hal/host/storage.js";
 import { PowerCut, TornMedium } from "../../sim/flash.js";
 import type { ModemNetwork } from "../../sim/modem/modem-network.js";
 import { Random } from "../../sim/random.js";
 import type { Measured } from "../../sim/world.js";
-import { assertOnlyTruth, EPOCH, TestSystem } from "./harness.js";
-
-const TOKEN = "a-token-for-this-test";
-
-/** The HTTP side of a system's server, asked without waiting: virtual time goes on when the test says so. */
-class Client {
-  readonly app: FastifyInstance;
-  readonly #system: TestSystem;
-
-  constructor(system: TestSystem) {
-    const { registry, store, live, metrics, endpoint } = system.cloud;
-    this.#system = system;
-    this.app = buildApp({
-      registry,
-      store,
-      live,
-      metrics,
-      endpoint,
-      apiToken: TOKEN,
-      wallTime: () => EPOCH + system.clock.now(),
-      trouble: () => undefined,
-      onError: (error) => assert.fail(error),
-      assets: new Map(),
-    });
-  }
-
-  inject(url: string, options: InjectOptions = {}) {
-    const headers = { authorization: `Bearer ${TOKEN}`, prefer: "respond-async", ...options.headers };
-    return this.app.inject({ url, method: "GET", ...options, headers } as InjectOptions);
-  }
-
-  /** Puts a request to a node and lets virtual time pass. @returns what became of it */
-  async ask(url: string, options: InjectOptions = {}, seconds = 60) {
-    const { location } = await this.submit(url, options);
-    this.#system.run(seconds);
-    return (await this.inject(location)).json();
-  }
-
-  async submit(url: string, options: InjectOptions = {}): Promise<{ location: string }> {
-    const { statusCode, headers, body } = await this.inject(url, options);
-    assert.equal(statusCode, 202, body);
-    return { location: headers.location as string };
-  }
-}
+import { assertOnlyTruth, TestSystem } from "./harness.js";
+import { HttpClient } from "./http-client.js";
 
 const SETTINGS = "/api/nodes/node-1/settings";
 const put = (payload: object): InjectOptions => ({ method: "PUT", payload });
@@ -66,7 +23,7 @@ function gaps(measured: readonly Measured[], node: string, from: number): number
 async function started(options: ConstructorParameters<typeof TestSystem>[0] = {}) {
   const system = await new TestSystem({ nodes: 2, relays: 1, ...options }).start();
   system.run(30);
-  return { system, client: new Client(system) };
+  return { system, client: new HttpClient(system) };
 }
 
 describe("requests to a node", () => {

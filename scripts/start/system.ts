@@ -6,7 +6,7 @@ import { hostCrypto } from "#hal/crypto.js";
 import { StartupError } from "../../cloud/errors.js";
 import { type RunningServer, startServer } from "../../cloud/server.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";
-import { DEFAULT_SETTINGS } from "../../firmware/roles/identity.js";
+import { DEFAULT_SETTINGS, type OscoreIdentity } from "../../firmware/roles/identity.js";
 import { provision } from "../../firmware/roles/provisioning.js";
 import { type LogStore, openFileStore } from "../../hal/host/storage.js";
 import { CaptureFile } from "../../sim/capture/capture-file.js";
@@ -23,6 +23,7 @@ import {
 } from "../../sim/network.js";
 import { PacedClock } from "../../sim/paced-clock.js";
 import { type Measured, World } from "../../sim/world.js";
+import { ClientFile } from "../oscore-http/client-file.js";
 
 export interface SystemOptions {
   readonly nodes: number;
@@ -145,12 +146,14 @@ async function provisionAll(
     renewed.add(name);
   }
   const known = new Set(ring.devices.keys());
+  const clients = new ClientFile(join(options.dataDir, "client.json"));
   const devices = planNetwork(ring, {
     nodes: options.nodes,
     relays: options.relays,
     gateways: options.gateways + (options.tamper ? 1 : 0),
     settings: { ...DEFAULT_SETTINGS, interval: options.interval },
     random,
+    client: (name) => clientContext(clients, name, known.has(name) && !renewed.has(name), random),
   });
   saveKeyRing(file, ring);
   for (const { kind, name, identity } of devices) {
@@ -175,6 +178,28 @@ async function provisionAll(
     });
   }
   return devices;
+}
+
+/**
+ * A node's context with the client of `npm run oscore-http`, as the node sees it. Both sides keep its numbers, so a node
+ * whose storage is gone, or a client whose file is, gets new keys.
+ */
+function clientContext(
+  clients: ClientFile,
+  name: string,
+  keepsNumbers: boolean,
+  random: (length: number) => Uint8Array,
+): OscoreIdentity {
+  const known = clients.exists ? clients.contexts().find((context) => context.name === name) : undefined;
+  let parameters = keepsNumbers ? known?.parameters : undefined;
+  if (parameters === undefined) {
+    // The client's ID differs from those that the server has with any node: the node tells the two by it.
+    const [senderId, recipientId] = [Uint8Array.of(0x63), new Uint8Array(0)];
+    parameters = { masterSecret: random(16), masterSalt: random(8), senderId, recipientId };
+    clients.put(name, parameters);
+  }
+  const { masterSecret, masterSalt = new Uint8Array(0), senderId, recipientId } = parameters;
+  return { masterSecret, masterSalt, senderId: recipientId, recipientId: senderId };
 }
 
 function openCapture(file: string, clock: PacedClock): CaptureFile {
