@@ -1,14 +1,18 @@
 import type { AddressInfo } from "node:net";
+import type { Server as TlsServer } from "node:tls";
 import type { FastifyInstance } from "fastify";
 import { hostCrypto } from "#hal/crypto.js";
+import { TokenFile } from "./access.js";
 import { type Cloud, createCloud } from "./cloud.js";
 import type { StorageMode } from "./endpoint.js";
 import { StartupError } from "./errors.js";
+import { isLoopback } from "./http/access.js";
 import { buildApp } from "./http/app.js";
 import { loadAssets } from "./http/assets.js";
+import { loadTls, type TlsFiles } from "./http/tls.js";
 import type { Live } from "./live.js";
 import type { Registry } from "./registry.js";
-import { openDataDirectory } from "./store/datadir.js";
+import { openDataDirectory, tokenFileOf } from "./store/datadir.js";
 import { openPostgres } from "./store/postgres.js";
 import { openSqlite } from "./store/sqlite.js";
 import type { Keep } from "./store/store.js";
@@ -36,6 +40,12 @@ export interface ServerOptions {
   readonly databaseUrl?: string;
   /** Default: the environment's API_TOKEN, else the one in the data directory. */
   readonly apiToken?: string;
+  /** TLS for HTTP. Default: none. */
+  readonly tls?: TlsFiles;
+  /** Whether whoever is on this machine may look without a token. Default true. */
+  readonly openOnLoopback?: boolean;
+  /** HTTP requests of one address a minute, those of this machine aside. Default 1200. */
+  readonly rateLimit?: number;
   /** Default: silent. */
   readonly log?: (entry: LogEntry) => void;
   /** What is kept of readings. Default: what they say. */
@@ -55,6 +65,8 @@ export interface RunningServer {
   readonly registry: Registry;
   readonly live: Live;
   readonly cloud: Cloud;
+  /** Reads the TLS files again. When they are no good, the former ones stay, and the log says so. */
+  reloadTls(): void;
   /** Takes nothing new, commits and answers what is under way, closes everything. May be called twice. */
   stop(): Promise<void>;
 }
@@ -121,7 +133,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     });
 
     let httpUrl: string | undefined;
+    let reloadTls = () => {};
     if (options.http !== false) {
+      const tokens = new TokenFile(tokenFileOf(options.dataDir));
+      const { tls: files } = options;
       const http = { host: "127.0.0.1", port: 8080, ...options.http };
       const app = buildApp({
         registry: cloud.registry,
@@ -129,6 +144,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         live: cloud.live,
         metrics: cloud.metrics,
         apiToken: directory.apiToken,
+        tokens: () => tokens.current(),
+        openOnLoopback: options.openOnLoopback,
+        rateLimit: options.rateLimit,
+        tls: files && loadTls(files),
         endpoint: cloud.endpoint,
         wallTime,
         trouble: () => (closing === undefined ? cloud.endpoint.trouble : "the server is stopping"),
@@ -136,7 +155,21 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         assets: await loadAssets(),
       });
       open.push(() => app.close());
-      httpUrl = await listen(app, http);
+      httpUrl = await listen(app, http, files === undefined ? "http" : "https");
+      if (files === undefined && http.host !== "localhost" && !isLoopback(http.host)) {
+        log("warning", "http-unencrypted", {
+          message: `tokens cross the network readable: give --tls-cert and --tls-key, or listen on 127.0.0.1`,
+        });
+      }
+      reloadTls = () => {
+        if (files === undefined) return;
+        try {
+          (app.server as unknown as TlsServer).setSecureContext(loadTls(files));
+          log("info", "tls-reloaded");
+        } catch (error) {
+          log("error", "tls-unusable", { message: (error as Error).message });
+        }
+      };
     }
     cloud.note("server-started", "The server was started");
     // Datagrams last: whoever gets an answer can also be seen on the page.
@@ -149,6 +182,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       registry: cloud.registry,
       live: cloud.live,
       cloud,
+      reloadTls,
       stop,
     };
   } catch (error) {
@@ -181,7 +215,7 @@ function startHousekeeping(cloud: Cloud, onError: (error: Error) => void): () =>
   };
 }
 
-async function listen(app: FastifyInstance, { host, port }: Address): Promise<string> {
+async function listen(app: FastifyInstance, { host, port }: Address, scheme: string): Promise<string> {
   try {
     await app.listen({ host, port });
   } catch (error) {
@@ -190,7 +224,7 @@ async function listen(app: FastifyInstance, { host, port }: Address): Promise<st
   const { port: taken } = app.server.address() as AddressInfo;
   // "Any address" is none that a browser could open.
   const shown = host === "0.0.0.0" || host === "::" ? "localhost" : host.includes(":") ? `[${host}]` : host;
-  return `http://${shown}:${taken}`;
+  return `${scheme}://${shown}:${taken}`;
 }
 
 function explain(error: NodeJS.ErrnoException, host: string, port: number): string {

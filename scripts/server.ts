@@ -67,6 +67,12 @@ const program = newCommand(
       .argParser(keepTimes),
   )
   .option("--source-limit <n>", "CoAP datagrams of one address each second", wholeNumber(1, 1_000_000), 5000)
+  .addOption(
+    new Option("--tls-cert <file>", "certificate chain (PEM); SIGHUP reads it again").env("TLS_CERT"),
+  )
+  .addOption(new Option("--tls-key <file>", "its key (PEM)").env("TLS_KEY"))
+  .option("--no-open-reading", "reading takes a token also on this machine")
+  .option("--rate-limit <n>", "HTTP requests of one address a minute", wholeNumber(1, 1_000_000), 1200)
   .option("--quiet", "log nothing")
   .allowExcessArguments(false);
 
@@ -78,8 +84,17 @@ const options = program.opts<{
   storage: StorageMode;
   sourceLimit: number;
   keep?: Keep;
+  tlsCert?: string;
+  tlsKey?: string;
+  openReading: boolean;
+  rateLimit: number;
   quiet?: boolean;
 }>();
+
+const { tlsCert, tlsKey } = options;
+if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+  program.error("error: --tls-cert and --tls-key belong together");
+}
 
 try {
   const server = await startServer({
@@ -88,6 +103,9 @@ try {
     coap: { ...environmentPort("COAP_PORT"), ...options.coap },
     storage: options.storage,
     sourceLimit: options.sourceLimit,
+    openOnLoopback: options.openReading,
+    rateLimit: options.rateLimit,
+    ...(tlsCert !== undefined && tlsKey !== undefined && { tls: { cert: tlsCert, key: tlsKey } }),
     ...(process.env.DATABASE_URL && { databaseUrl: process.env.DATABASE_URL }),
     ...(options.keep !== undefined && { keep: options.keep }),
     ...(options.quiet !== true && { log: logLine }),
@@ -95,6 +113,7 @@ try {
   const { host, port } = server.coapAddress;
   console.log(`Page  ${server.httpUrl}`);
   console.log(`CoAP  coap://${host.includes(":") ? `[${host}]` : host}:${port}`);
+  process.on("SIGHUP", () => server.reloadTls());
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => {
       server.stop().then(

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import rateLimit from "@fastify/rate-limit";
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from "fastify";
 import type { CloudEndpoint } from "../endpoint.js";
 import { RegistryError } from "../errors.js";
@@ -6,9 +6,12 @@ import type { Live } from "../live.js";
 import type { Metrics } from "../metrics.js";
 import type { Registry } from "../registry.js";
 import type { Store } from "../store/store.js";
+import { type AccessOptions, guard, isLoopback, sessionRoutes } from "./access.js";
 import type { Asset } from "./assets.js";
 import { deliveryRoutes } from "./deliveries.js";
+import { content, described } from "./descriptions.js";
 import { nodeRoutes } from "./nodes.js";
+import { demandDescriptions, describe } from "./openapi.js";
 import { overviewRoutes } from "./overview.js";
 import { queryRoutes } from "./queries.js";
 import { requestRoutes } from "./requests.js";
@@ -16,12 +19,11 @@ import { settingsRoutes } from "./settings.js";
 import { streamRoute } from "./stream.js";
 
 /** What the HTTP side sees of the server. */
-export interface HttpContext {
+export interface HttpContext extends AccessOptions {
   readonly registry: Registry;
   readonly store: Store;
   readonly live: Live;
   readonly metrics: Metrics;
-  readonly apiToken: string;
   readonly endpoint: CloudEndpoint;
   /** ms since 1970 */
   readonly wallTime: () => number;
@@ -29,6 +31,10 @@ export interface HttpContext {
   readonly trouble: () => string | undefined;
   readonly onError: (error: Error) => void;
   readonly assets: ReadonlyMap<string, Asset>;
+  /** Requests of one address a minute, those of this machine aside. Default 1200. */
+  readonly rateLimit?: number | undefined;
+  /** TLS: certificate chain and key, both PEM. Default: none. */
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
 }
 
 /** An answer that a handler gives by throwing. */
@@ -43,6 +49,7 @@ export class HttpError extends Error {
 }
 
 const BODY_LIMIT = 16 * 1024;
+const RATE_LIMIT = 1200;
 
 const HEADERS = {
   // Everything comes from the server's own files. Styles are set by script through the CSSOM, which needs no allowance.
@@ -58,8 +65,11 @@ const HEADERS = {
 
 /** The HTTP side, not yet listening. Errors are JSON: `{"error": "a-stable-name", "message": "a sentence"}`. */
 export function buildApp(context: HttpContext): FastifyInstance {
-  const { metrics } = context;
+  const { metrics, tls } = context;
   const app = Fastify({
+    https: tls ?? null,
+    // Behind a proxy on this machine, the client is whom the proxy names.
+    trustProxy: "loopback",
     bodyLimit: BODY_LIMIT,
     requestTimeout: 30_000,
     forceCloseConnections: true,
@@ -89,8 +99,9 @@ export function buildApp(context: HttpContext): FastifyInstance {
     },
   });
 
-  app.addHook("onSend", async (_request, reply) => {
+  app.addHook("onSend", async (request, reply) => {
     reply.headers(HEADERS);
+    if (request.protocol === "https") reply.header("strict-transport-security", "max-age=31536000");
     if (!reply.hasHeader("cache-control")) reply.header("cache-control", "no-store");
   });
   app.addHook("onResponse", async (request, reply) => {
@@ -120,18 +131,35 @@ export function buildApp(context: HttpContext): FastifyInstance {
     return reply.code(500).send({ error: "internal", message: "the server could not do that" });
   });
 
-  app.get("/healthz", async () => ({ status: "ok" }));
-  app.get("/readyz", async (_request, reply) => {
-    const trouble = context.trouble();
-    if (trouble === undefined) return { status: "ready" };
-    return reply.code(503).send({ error: "not-ready", message: trouble });
+  app.register(rateLimit, {
+    max: context.rateLimit ?? RATE_LIMIT,
+    allowList: (request) => isLoopback(request.ip),
+    errorResponseBuilder: (_request, { after }) =>
+      new HttpError(429, "too-many-requests", `too many requests from this address; again in ${after}`),
   });
-  app.get("/metrics", async (_request, reply) => {
-    reply.type(metrics.contentType);
-    return metrics.text();
+  describe(app);
+  // Behind the plug-ins, which have to see every route.
+  app.register(async (scope) => {
+    demandDescriptions(scope);
+    guard(scope, context);
+    sessionRoutes(scope);
+    operationRoutes(scope, context);
+    pageRoutes(scope, context);
+    overviewRoutes(scope, context);
+    queryRoutes(scope, context);
+    nodeRoutes(scope, context);
+    requestRoutes(scope, context);
+    deliveryRoutes(scope, context);
+    settingsRoutes(scope, context);
+    streamRoute(scope, context);
   });
-  for (const [path, asset] of context.assets) {
-    app.get(path, async (request, reply) => {
+  return app;
+}
+
+/** The page's own files hold nothing of anybody: a browser needs them before it can ask for a token. */
+function pageRoutes(app: FastifyInstance, { assets }: HttpContext): void {
+  for (const [path, asset] of assets) {
+    app.get(path, { config: { role: "anybody" }, schema: { hide: true } }, async (request, reply) => {
       // Asked again each time, answered with 304 while the server has not changed.
       reply.header("cache-control", "no-cache").header("etag", asset.etag).header("vary", "accept-encoding");
       if (request.headers["if-none-match"] === asset.etag) return reply.code(304).send();
@@ -140,35 +168,44 @@ export function buildApp(context: HttpContext): FastifyInstance {
       return reply.header("content-encoding", "gzip").send(asset.gzip);
     });
   }
+}
 
-  overviewRoutes(app, context);
-  queryRoutes(app, context);
-  const authorize = bearer(context.apiToken);
-  nodeRoutes(app, context, authorize);
-  requestRoutes(app, context, authorize);
-  deliveryRoutes(app, context, authorize);
-  settingsRoutes(app, context, authorize);
-  streamRoute(app, context);
-  return app;
+/** What those who run the server look at. */
+function operationRoutes(app: FastifyInstance, { metrics, trouble }: HttpContext): void {
+  const status = { type: "object", required: ["status"], properties: { status: { type: "string" } } };
+  app.get(
+    "/healthz",
+    {
+      config: { role: "anybody" },
+      schema: described("Whether the process lives", "operation", { 200: status }),
+    },
+    async () => ({ status: "ok" }),
+  );
+  app.get(
+    "/readyz",
+    {
+      config: { role: "anybody" },
+      schema: described("Whether it takes readings", "operation", { 200: status }),
+    },
+    async (_request, reply) => {
+      const why = trouble();
+      if (why === undefined) return { status: "ready" };
+      return reply.code(503).send({ error: "not-ready", message: why });
+    },
+  );
+  app.get(
+    "/metrics",
+    { schema: described("Metrics of Prometheus", "operation", { 200: content("text/plain") }) },
+    async (_request, reply) => {
+      reply.type(metrics.contentType);
+      return metrics.text();
+    },
+  );
 }
 
 function clientError(status: number): string {
+  if (status === 429) return "too-many-requests";
   if (status === 413) return "too-large";
   if (status === 415) return "unsupported-media-type";
   return "bad-request";
-}
-
-/** Lets a request with the right token pass. The time it takes tells nothing about the token. */
-function bearer(token: string): (header: string | undefined) => void {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  const right = digest(token);
-  return (header) => {
-    const given = /^Bearer +(\S+)$/i.exec(header ?? "")?.[1];
-    if (given !== undefined && timingSafeEqual(digest(given), right)) return;
-    throw new HttpError(
-      401,
-      "unauthorized",
-      given === undefined ? "writing needs the bearer token" : "wrong token",
-    );
-  };
 }

@@ -3,6 +3,8 @@ import type { Device } from "../device.js";
 import type { Delivery } from "../downlink.js";
 import { requestJson } from "../request-json.js";
 import { type HttpContext, HttpError } from "./app.js";
+import { answers, described, list, NOTHING } from "./descriptions.js";
+import { query } from "./schemas.js";
 
 /** Seconds that a request waits for the node unless it says otherwise (Prefer: wait, RFC 7240 §4.3). */
 const DEFAULT_WAIT = 10;
@@ -15,7 +17,6 @@ export type DeliveryReason = "no-mesh-address" | "too-many-requests" | "no-keys"
 export function deliveryRoutes(
   app: FastifyInstance,
   { registry, endpoint: { downlinks } }: HttpContext,
-  authorize: (header: string | undefined) => void,
 ): void {
   const found = (id: string): Delivery => {
     const delivery = downlinks.find(id);
@@ -23,23 +24,21 @@ export function deliveryRoutes(
     return delivery;
   };
 
-  app.get<{ Params: { name: string } }>("/api/nodes/:name/requests", async ({ params }) => {
-    const device = registry.named(params.name);
-    if (device === undefined) throw new HttpError(404, "not-found", `no node "${params.name}"`);
-    return downlinks.of(device).map(requestJson);
-  });
+  app.get<{ Params: { name: string } }>(
+    "/api/nodes/:name/requests",
+    { schema: described("Requests to a node", "requests", { 200: list("Request") }) },
+    async ({ params }) => {
+      const device = registry.named(params.name);
+      if (device === undefined) throw new HttpError(404, "not-found", `no node "${params.name}"`);
+      return downlinks.of(device).map(requestJson);
+    },
+  );
 
   app.get<{ Params: { id: string }; Querystring: { wait: number } }>(
     "/api/requests/:id",
-    {
-      schema: {
-        querystring: {
-          type: "object",
-          additionalProperties: false,
-          properties: { wait: { type: "integer", minimum: 0, maximum: LONGEST_WAIT, default: 0 } },
-        },
-      },
-    },
+    query(described("What became of a request to a node", "requests", { 200: answers("Request") }), {
+      wait: { type: "integer", minimum: 0, maximum: LONGEST_WAIT, default: 0 },
+    }),
     async (request) => {
       const delivery = found(request.params.id);
       await within(delivery.settled, request.query.wait, request);
@@ -49,7 +48,10 @@ export function deliveryRoutes(
 
   app.delete<{ Params: { id: string } }>(
     "/api/requests/:id",
-    { onRequest: async (request) => authorize(request.headers.authorization) },
+    {
+      config: { role: "operator" },
+      schema: described("Takes back a request that has not left yet", "requests", { 204: NOTHING }),
+    },
     async ({ params }, reply) => {
       found(params.id);
       if (downlinks.cancel(params.id)) return reply.code(204).send();

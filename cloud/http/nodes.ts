@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { FastifyInstance } from "fastify";
 import { fromHex } from "../../firmware/bytes/hex.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";
 import { listNodes, type NodeQuery, SORTS } from "../listing.js";
@@ -6,6 +6,7 @@ import { NODE_KINDS, type NodeKind } from "../model.js";
 import type { NodeSpec, OscoreSpec } from "../registry.js";
 import { DEVICE_STATES } from "../watch.js";
 import { type HttpContext, HttpError } from "./app.js";
+import { answers, described, list, NOTHING } from "./descriptions.js";
 import { NAME, query } from "./schemas.js";
 
 interface NodeBody {
@@ -59,18 +60,11 @@ export const NODE_BODY = {
   },
 } as const;
 
-/** The registry: read by all, written with the token. */
-export function nodeRoutes(
-  app: FastifyInstance,
-  { registry, wallTime }: HttpContext,
-  authorize: (header: string | undefined) => void,
-): void {
-  // Before the body is read: who may not write learns nothing about what would be right.
-  const onRequest = async (request: FastifyRequest) => authorize(request.headers.authorization);
-
+/** The registry: viewers read it, administrators write it. */
+export function nodeRoutes(app: FastifyInstance, { registry, wallTime }: HttpContext): void {
   app.get<{ Querystring: NodeQuery }>(
     "/api/nodes",
-    query({
+    query(described("Registered devices, by pages when wanted", "nodes", { 200: list("Node") }), {
       kind: { type: "string", enum: NODE_KINDS },
       state: { type: "string", enum: DEVICE_STATES },
       gateway: NAME,
@@ -88,27 +82,43 @@ export function nodeRoutes(
     },
   );
 
-  app.get<{ Params: { name: string } }>("/api/nodes/:name", async ({ params }) => {
-    const node = registry.get(params.name);
-    if (node === undefined) throw new HttpError(404, "not-found", `no node "${params.name}"`);
-    return node;
-  });
+  app.get<{ Params: { name: string } }>(
+    "/api/nodes/:name",
+    { schema: described("One device", "nodes", { 200: answers("Node") }) },
+    async ({ params }) => {
+      const node = registry.get(params.name);
+      if (node === undefined) throw new HttpError(404, "not-found", `no node "${params.name}"`);
+      return node;
+    },
+  );
 
   app.post<{ Body: NodeBody }>(
     "/api/nodes",
-    { onRequest, schema: { body: NODE_BODY } },
+    {
+      schema: {
+        ...described("Registers a device, or changes it", "nodes", {
+          200: answers("Node"),
+          201: answers("Node"),
+        }),
+        body: NODE_BODY,
+      },
+    },
     async (request, reply) => {
       const { created, node } = await registry.upsert(nodeSpec(request.body));
       return reply.code(created ? 201 : 200).send(node);
     },
   );
 
-  app.delete<{ Params: { name: string } }>("/api/nodes/:name", { onRequest }, async ({ params }, reply) => {
-    if (!(await registry.remove(params.name))) {
-      throw new HttpError(404, "not-found", `no node "${params.name}"`);
-    }
-    return reply.code(204).send();
-  });
+  app.delete<{ Params: { name: string } }>(
+    "/api/nodes/:name",
+    { schema: described("Removes a device; its readings stay", "nodes", { 204: NOTHING }) },
+    async ({ params }, reply) => {
+      if (!(await registry.remove(params.name))) {
+        throw new HttpError(404, "not-found", `no node "${params.name}"`);
+      }
+      return reply.code(204).send();
+    },
+  );
 }
 
 function nodeSpec(body: NodeBody): NodeSpec {

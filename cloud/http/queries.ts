@@ -13,8 +13,10 @@ import {
 import type { Registry } from "../registry.js";
 import type { ReadingQuery } from "../store/store.js";
 import { type HttpContext, HttpError } from "./app.js";
+import { content, described, list } from "./descriptions.js";
 import { NAME, query } from "./schemas.js";
 
+const EXPORT_TYPES = Object.values(EXPORT_FORMATS).map(({ type }) => type);
 const TIME = { type: "string", maxLength: 40 } as const;
 
 interface EventParameters {
@@ -31,7 +33,7 @@ interface EventParameters {
 export function queryRoutes(app: FastifyInstance, { registry, store }: HttpContext): void {
   app.get<{ Querystring: { node?: string; from?: string; to?: string; limit: number } }>(
     "/api/readings",
-    query({
+    query(described("Readings, the newest, ascending by time", "history", { 200: list("Reading") }), {
       node: NAME,
       from: TIME,
       to: TIME,
@@ -51,6 +53,7 @@ export function queryRoutes(app: FastifyInstance, { registry, store }: HttpConte
   app.get<{ Querystring: { node: string; from: string; to: string; points: number } }>(
     "/api/series",
     query(
+      described("Means of a node's readings over equal spans of time", "history", { 200: list("Point") }),
       {
         node: NAME,
         from: TIME,
@@ -69,7 +72,7 @@ export function queryRoutes(app: FastifyInstance, { registry, store }: HttpConte
 
   app.get<{ Querystring: { node?: string; from?: string; to?: string; format: ExportName } }>(
     "/api/export",
-    query({
+    query(described("All readings as a file", "history", { 200: content(...EXPORT_TYPES) }), {
       node: NAME,
       from: TIME,
       to: TIME,
@@ -89,7 +92,7 @@ export function queryRoutes(app: FastifyInstance, { registry, store }: HttpConte
 
   app.get<{ Querystring: EventParameters }>(
     "/api/events",
-    query({
+    query(described("Security and system events, the newest first", "history", { 200: list("Event") }), {
       kind: { type: "string", enum: EVENT_KINDS },
       severity: { type: "string", enum: SEVERITIES },
       node: NAME,

@@ -17,17 +17,14 @@ import {
   oscoreOption,
 } from "./coap-mapping.js";
 import { type DeliveryReason, refused, settledOrLate, unanswered } from "./deliveries.js";
+import { answers, content, described } from "./descriptions.js";
 
 /**
  * HTTP to nodes (RFC 8075): `/hc/coap://NODE/path`, the node by its name or as 0012.mesh. The server protects the
  * request with the keys it shares with the node; a message with an OSCORE header (RFC 8613 §11) was protected by the
  * client, and is passed on unread. Nodes sleep: an answer that takes too long is a 202 with a place to look for it.
  */
-export function requestRoutes(
-  app: FastifyInstance,
-  context: HttpContext,
-  authorize: (header: string | undefined) => void,
-): void {
+export function requestRoutes(app: FastifyInstance, context: HttpContext): void {
   const { registry } = context;
 
   app.register(async (scope) => {
@@ -37,7 +34,11 @@ export function requestRoutes(
     scope.route({
       method: [...HTTP_METHODS],
       url: "/hc/*",
-      onRequest: async (request: FastifyRequest) => authorize(request.headers.authorization),
+      config: { role: "operator" },
+      schema: described("A request to a node: /hc/coap://NODE/PATH (RFC 8075)", "nodes", {
+        202: answers("Request"),
+        "2xx": content("*/*"),
+      }),
       handler: async (request: FastifyRequest, reply: FastifyReply) => {
         const { device, path, query } = targetOf(registry, request.raw.url ?? "");
         const body = request.body instanceof Uint8Array ? request.body : new Uint8Array(0);

@@ -13,6 +13,7 @@ import { settingsRequest, statsRequest } from "../node-resources.js";
 import { type HttpContext, HttpError } from "./app.js";
 import { httpAnswer } from "./coap-mapping.js";
 import { refused, settledOrLate, unanswered } from "./deliveries.js";
+import { answers, described } from "./descriptions.js";
 
 const SETTINGS_BODY = {
   type: "object",
@@ -34,9 +35,8 @@ type Params = { Params: { name: string } };
 export function settingsRoutes(
   app: FastifyInstance,
   { registry, wallTime, endpoint: { downlinks } }: HttpContext,
-  authorize: (header: string | undefined) => void,
 ): void {
-  const onRequest = async (request: FastifyRequest) => authorize(request.headers.authorization);
+  const config = { role: "operator" } as const;
   const ask = async (
     request: FastifyRequest<Params>,
     reply: FastifyReply,
@@ -58,15 +58,24 @@ export function settingsRoutes(
     throw new HttpError(status, "refused-by-node", said);
   };
 
-  app.get<Params>("/api/nodes/:name/settings", { onRequest }, (request, reply) =>
-    ask(request, reply, (device) => settingsRequest(device)),
+  const settings = { 200: answers("Settings"), 202: answers("Request") };
+  app.get<Params>(
+    "/api/nodes/:name/settings",
+    { config, schema: described("A node's settings, asked of the node", "requests", settings) },
+    (request, reply) => ask(request, reply, (device) => settingsRequest(device)),
   );
   app.put<Params & { Body: Partial<Settings> }>(
     "/api/nodes/:name/settings",
-    { onRequest, schema: { body: SETTINGS_BODY } },
+    {
+      config,
+      schema: { ...described("Changes a node's settings", "requests", settings), body: SETTINGS_BODY },
+    },
     (request, reply) => ask(request, reply, (device) => settingsRequest(device, request.body)),
   );
-  app.get<Params>("/api/nodes/:name/stats", { onRequest }, (request, reply) =>
-    ask(request, reply, (device) => statsRequest(device, wallTime)),
+  const stats = { 200: answers("Health"), 202: answers("Request") };
+  app.get<Params>(
+    "/api/nodes/:name/stats",
+    { config, schema: described("A node's statistics, asked of the node", "requests", stats) },
+    (request, reply) => ask(request, reply, (device) => statsRequest(device, wallTime)),
   );
 }

@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { FastifyInstance } from "fastify";
 import type { LiveEvents } from "../live.js";
 import { type HttpContext, HttpError } from "./app.js";
+import { content, described } from "./descriptions.js";
 
 const MAXIMUM_CLIENTS = 500;
 /** Bytes that may wait for a client who does not read; then it is let go, and asks anew when it can. */
@@ -36,7 +37,10 @@ export function streamRoute(app: FastifyInstance, { live, metrics }: HttpContext
     for (const client of clients) client.end();
   });
 
-  app.get("/api/stream", (request, reply) => {
+  const schema = described("What happens, as it happens: server-sent events", "history", {
+    200: content("text/event-stream"),
+  });
+  app.get("/api/stream", { schema }, (request, reply) => {
     if (clients.size >= MAXIMUM_CLIENTS) {
       throw new HttpError(503, "too-many-streams", "too many clients read the stream already");
     }

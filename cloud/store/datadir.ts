@@ -20,7 +20,13 @@ export interface DataDirectory {
 const STORE = "store.db";
 const KEY = "store.key";
 const TOKEN = "api-token";
+const TOKENS = "tokens.json";
 const LOCK = "server.lock";
+
+/** Where the tokens of other clients are. */
+export function tokenFileOf(directory: string): string {
+  return join(directory, TOKENS);
+}
 
 /**
  * Takes a data directory for this process, making it when it is not there. Everything in it is readable by its owner
