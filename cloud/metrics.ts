@@ -106,6 +106,13 @@ export class Metrics {
     return this.#drops.get(layer)?.get(reason) ?? 0;
   }
 
+  /** Everything that was dropped so far. */
+  *drops(): IterableIterator<[layer: Layer, reason: string, count: number]> {
+    for (const [layer, counters] of this.#drops) {
+      for (const [reason, count] of counters.entries()) yield [layer, reason, count];
+    }
+  }
+
   /** What the gateways report, as gauges: they restart, and then their counts do too. */
   watch(registry: Registry): void {
     const registers = [this.#prometheus];

@@ -4,10 +4,11 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { decimal, fail, newCommand, wholeNumber } from "./cli.js";
 import { writeCorpus } from "./fuzz/guided/corpus.js";
-import { reportOf, withResults } from "./fuzz/guided/report.js";
+import { reportOf } from "./fuzz/guided/report.js";
 import { type ListedTarget, listTargets, runTargets } from "./fuzz/guided/run.js";
 import type { JobResult } from "./fuzz/guided/worker.js";
 import type { FuzzOptions, FuzzTarget } from "./fuzz/target.js";
+import { withResults } from "./results-page.js";
 
 interface Options {
   target: string;

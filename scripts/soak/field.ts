@@ -7,6 +7,7 @@ import { hostCrypto } from "#hal/crypto.js";
 import { type Cloud, createCloud } from "../../cloud/cloud.js";
 import type { EventJson, ReadingJson } from "../../cloud/model.js";
 import { openSqlite } from "../../cloud/store/sqlite.js";
+import type { Store } from "../../cloud/store/store.js";
 import { type GatewayOptions, GatewayRole } from "../../firmware/roles/gateway.js";
 import { DEFAULT_SETTINGS, type Settings } from "../../firmware/roles/identity.js";
 import { NodeRole } from "../../firmware/roles/node.js";
@@ -19,6 +20,7 @@ import { Air } from "../../sim/air/air.js";
 import { fixedRange } from "../../sim/air/propagation.js";
 import type { SimulatedRadio } from "../../sim/air/radio.js";
 import { VirtualClock } from "../../sim/clock.js";
+import { PowerCut } from "../../sim/flash.js";
 import type { FirmwareVariant } from "../../sim/modem/firmware.js";
 import type { ModemNetwork } from "../../sim/modem/modem-network.js";
 import type { SaraR4Simulator } from "../../sim/modem/sara-r4-simulator.js";
@@ -27,6 +29,7 @@ import { simulatedModem } from "../../sim/modem/simulated-port.js";
 import { VirtualInternet } from "../../sim/modem/virtual-network.js";
 import { type Device, newKeyRing, planNetwork, RANGE } from "../../sim/network.js";
 import { Random } from "../../sim/random.js";
+import { type Guard, guardedBearer, guardedClock, guardedPort } from "../../sim/soak/guarded.js";
 import { IdealMesh } from "../../sim/soak/ideal-mesh.js";
 import { Ledger, numberOf } from "../../sim/soak/ledger.js";
 import { NumberedSensor } from "../../sim/soak/numbered-sensor.js";
@@ -55,6 +58,15 @@ export interface FieldOptions {
   };
   /** A device's storage, by its name; default in memory. */
   readonly store?: (name: string) => KeyValueStore;
+  /**
+   * Told when a device's storage throws {@link PowerCut}: it has lost its power by then. Without this it is the
+   * caller's error.
+   */
+  readonly onPowerCut?: (name: string) => void;
+  /** The server's SQLite file; default in memory. */
+  readonly storeFile?: string;
+  /** What the devices compute with; default the host's primitives. */
+  readonly crypto?: Crypto;
   /** Between a gateway's modem and the internet. */
   readonly wrapNetwork?: (gateway: string, network: ModemNetwork) => ModemNetwork;
 }
@@ -83,6 +95,8 @@ export interface FieldGateway {
 
 /** 2026-01-01T00:00:00Z, as virtual time 0. */
 export const EPOCH = Date.UTC(2026, 0, 1);
+/** What the server's store seals keys under. */
+export const STORE_KEY = new Uint8Array(32).fill(7);
 export const SERVER = { host: "192.0.2.1", port: 5683 } as const;
 
 export class Field {
@@ -97,6 +111,7 @@ export class Field {
   readonly readings: ReadingJson[] = [];
   readonly events: EventJson[] = [];
   readonly #mesh: IdealMesh | Air;
+  readonly #radios = new Map<string, AdvertisingBearer>();
   readonly crypto: Crypto;
   readonly #options: FieldOptions;
   readonly #random: Random;
@@ -108,7 +123,7 @@ export class Field {
     this.#random = new Random(options.seed ?? 1);
     const chance = this.#random.fork("crypto");
     // One seed, one history: also what the devices draw.
-    this.crypto = { ...hostCrypto, random: (length) => chance.bytes(length) };
+    this.crypto = { ...(options.crypto ?? hostCrypto), random: (length) => chance.bytes(length) };
     const loss = options.meshLoss ?? 0;
     const random = this.#random.fork("mesh");
     this.#mesh = options.air
@@ -135,6 +150,12 @@ export class Field {
     return this.#cloud;
   }
 
+  /** With {@link FieldOptions.air} only. */
+  get air(): Air {
+    if (this.#mesh instanceof Air) return this.#mesh;
+    throw new Error("the field has an ideal mesh and no air");
+  }
+
   /** The only gateway, or the first one. */
   get gateway(): FieldGateway {
     for (const gateway of this.gateways.values()) return gateway;
@@ -143,10 +164,30 @@ export class Field {
 
   /** Starts the server and switches every device on. */
   async start(): Promise<this> {
+    await this.#startServer(openSqlite({ file: this.#options.storeFile ?? ":memory:" }), false);
+    const { spread = 0 } = this.#options;
+    const moments = this.#random.fork("spread");
+    for (const { name, kind } of this.devices) {
+      if (kind !== "node" || spread === 0) this.switchOn(name);
+      else this.clock.post(moments.between(0, spread * 1000), () => this.switchOn(name));
+    }
+    return this;
+  }
+
+  /** The server's process is killed, and starts again on the same store: what it had in memory is gone. */
+  async restartServer(): Promise<void> {
+    const { store } = this.cloud;
+    // Nothing of the old one runs any more: its timers are ours, and are not armed again.
+    this.#cloud = undefined;
+    this.#armed = Number.POSITIVE_INFINITY;
+    await this.#startServer(store, true);
+  }
+
+  async #startServer(store: Store, again: boolean): Promise<void> {
     const cloud = await createCloud({
-      store: openSqlite({ file: ":memory:" }),
+      store,
       crypto: this.crypto,
-      storeKey: new Uint8Array(32).fill(7),
+      storeKey: STORE_KEY,
       send: (datagram, destination) => {
         const [address, port] = destination.split(":");
         this.internet.sendTo(
@@ -158,7 +199,7 @@ export class Field {
       wallTime: () => EPOCH + Math.floor(this.clock.now()),
     });
     this.#cloud = cloud;
-    for (const { name, kind, identity } of this.devices) {
+    for (const { name, kind, identity } of again ? [] : this.devices) {
       const { oscore, mesh } = identity;
       await cloud.registry.upsert({
         name,
@@ -183,13 +224,6 @@ export class Field {
       cloud.endpoint.handle(datagram, `${from.address}:${from.port}`, this.clock.now());
       this.#arm(cloud);
     });
-    const { spread = 0 } = this.#options;
-    const moments = this.#random.fork("spread");
-    for (const { name, kind } of this.devices) {
-      if (kind !== "node" || spread === 0) this.switchOn(name);
-      else this.clock.post(moments.between(0, spread * 1000), () => this.switchOn(name));
-    }
-    return this;
   }
 
   #stored({ node, time, temperature = 0, humidity = 0 }: ReadingJson): void {
@@ -204,6 +238,7 @@ export class Field {
     this.#armed = deadline;
     this.clock.post(Math.max(deadline, this.clock.now()), () => {
       this.#armed = Number.POSITIVE_INFINITY;
+      if (cloud !== this.#cloud) return;
       cloud.endpoint.tick(this.clock.now());
       this.#arm(cloud);
     });
@@ -211,21 +246,38 @@ export class Field {
 
   switchOn(name: string, resetReason: ResetReason = "power-on"): void {
     const device = this.devices.find((one) => one.name === name)!;
-    const bearer = this.#join(device);
+    const guard = this.#guard(name);
+    const radio = this.#join(device);
+    this.#radios.set(name, radio);
     const hal: Hal = {
-      clock: this.clock,
+      clock: guard === undefined ? this.clock : guardedClock(this.clock, guard),
       crypto: this.crypto,
-      bearer,
+      bearer: guard === undefined ? radio : guardedBearer(radio, guard),
       storage: this.stores.get(name)!,
       board: new HostBoard({ resetReason }),
     };
-    if (device.kind === "gateway") this.#switchOnGateway(device, hal);
+    if (device.kind === "gateway") this.#switchOnGateway(device, hal, guard);
     else if (device.kind === "node") this.#switchOnNode(device, hal);
     else {
       const role = new RelayRole(hal, device.identity);
-      this.relays.set(name, { role, bearer });
+      this.relays.set(name, { role, bearer: hal.bearer });
       role.start();
     }
+  }
+
+  #guard(name: string): Guard | undefined {
+    const { onPowerCut } = this.#options;
+    if (onPowerCut === undefined) return undefined;
+    return (callback) =>
+      (...values) => {
+        try {
+          callback(...values);
+        } catch (error) {
+          if (!(error instanceof PowerCut)) throw error;
+          this.cutPower(name);
+          onPowerCut(name);
+        }
+      };
   }
 
   #join({ name, kind, position }: Device): AdvertisingBearer {
@@ -252,7 +304,7 @@ export class Field {
     role.start();
   }
 
-  #switchOnGateway(device: Device, hal: Hal): void {
+  #switchOnGateway(device: Device, hal: Hal, guard: Guard | undefined): void {
     const { name } = device;
     const { modem: settings, gateway: options, wrapNetwork, firmware } = this.#options;
     const host = this.internet.host();
@@ -266,7 +318,8 @@ export class Field {
       ...(firmware !== undefined && { firmware }),
       random: this.#random.fork(`modem ${name} ${this.clock.now()}`),
     });
-    const role = new GatewayRole({ ...hal, modem: port, queueStore: hal.storage }, device.identity, {
+    const guarded = guard === undefined ? port : guardedPort(port, guard);
+    const role = new GatewayRole({ ...hal, modem: guarded, queueStore: hal.storage }, device.identity, {
       healthInterval: 300_000,
       ...options,
       modem: { apn: "iot.example", server: SERVER, ...options?.modem },
@@ -275,13 +328,25 @@ export class Field {
     role.start();
   }
 
-  /** Takes a device's power away at this moment: nothing is stored, nothing is said. */
+  /**
+   * Takes a device's power away at this moment: nothing is stored, nothing is said. What a node had measured and the
+   * server had not acknowledged is lost with its memory.
+   */
   cutPower(name: string): void {
-    const running = this.nodes.get(name) ?? this.gateways.get(name) ?? this.relays.get(name);
+    const node = this.nodes.get(name);
+    const running = node ?? this.gateways.get(name) ?? this.relays.get(name);
     if (running === undefined) return;
+    if (node !== undefined) {
+      const { outbox } = node.role;
+      for (const { temperature = 0, humidity = 0 } of outbox.take(outbox.length, this.clock.now())) {
+        this.ledger.lost(name, numberOf(temperature, humidity), "power cut");
+      }
+    }
     running.role.halt();
-    if (this.#mesh instanceof IdealMesh) this.#mesh.leave(running.bearer);
-    else (running.bearer as SimulatedRadio).detach();
+    const radio = this.#radios.get(name);
+    if (radio === undefined) return;
+    if (this.#mesh instanceof IdealMesh) this.#mesh.leave(radio);
+    else (radio as SimulatedRadio).detach();
     this.nodes.delete(name);
     this.gateways.delete(name);
     this.relays.delete(name);

@@ -64,6 +64,13 @@ export interface Attack<Material, Result> {
   readonly run: (material: Material) => Result | undefined;
 }
 
+/** Which attacks an actor is to make. Default: all that it can. */
+export interface Choice {
+  readonly kinds?: readonly AttackKind[];
+  /** Only the attack with this name ({@link Attack.what}). */
+  readonly only?: string;
+}
+
 /** Gives each attack its turn: all of them in a random order, then again in another. */
 export class Rotation<Material, Result> {
   readonly #attacks: readonly Attack<Material, Result>[];
@@ -72,10 +79,13 @@ export class Rotation<Material, Result> {
 
   constructor(
     attacks: readonly Attack<Material, Result>[],
-    kinds: readonly AttackKind[] | undefined,
+    { kinds, only }: Choice,
     random: Random,
   ) {
-    this.#attacks = attacks.filter(({ kind }) => kinds === undefined || kinds.includes(kind));
+    this.#attacks = attacks.filter(
+      ({ kind, what }) =>
+        (kinds === undefined || kinds.includes(kind)) && (only === undefined || only === what),
+    );
     this.#random = random;
   }
 

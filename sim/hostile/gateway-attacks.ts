@@ -381,6 +381,15 @@ export const DOWN_ATTACKS: readonly GatewayAttack[] = [
     return { ...message, code, options, payload };
   }),
 
+  instead("other-kid", "another node's answer in place of this one", (message, material) => {
+    const others = material.past.filter(
+      (past) => isProtected(past) && past.message.token.join() !== message.token.join(),
+    );
+    if (others.length === 0) return undefined;
+    const { code, options, payload } = material.random.pick(others.slice(-4)).message;
+    return { ...message, code, options, payload };
+  }),
+
   HOLD,
 
   instead("truncate", "tag of an answer", cutTag),

@@ -4,7 +4,7 @@ import type { CoapMessage } from "../../firmware/coap/message.js";
 import { Type } from "../../firmware/coap/message.js";
 import { isRequest, isResponse } from "../../firmware/coap/numbers.js";
 import type { Random } from "../random.js";
-import { type AttackKind, AttackLog, Rotation } from "./attack.js";
+import { type AttackKind, AttackLog, type Choice, Rotation } from "./attack.js";
 import {
   DOWN_ATTACKS,
   type GatewayMaterial,
@@ -14,10 +14,8 @@ import {
   UP_ATTACKS,
 } from "./gateway-attacks.js";
 
-export interface HostileGatewayOptions {
+export interface HostileGatewayOptions extends Choice {
   readonly random: Random;
-  /** Default: all. */
-  readonly kinds?: readonly AttackKind[];
   /** Least time between two attacks in one direction, ms. Default 0: every datagram. */
   readonly interval?: number;
   /** Whether answers to the nodes are attacked too, which costs them time. Default true. */
@@ -49,10 +47,10 @@ export class HostileGateway {
   #count = 0;
 
   constructor(options: HostileGatewayOptions) {
-    const { random, kinds } = options;
+    const { random } = options;
     this.#options = options;
-    this.#up = new Side(new Rotation(UP_ATTACKS, kinds, random.fork("up")));
-    this.#down = new Side(new Rotation(DOWN_ATTACKS, kinds, random.fork("down")));
+    this.#up = new Side(new Rotation(UP_ATTACKS, options, random.fork("up")));
+    this.#down = new Side(new Rotation(DOWN_ATTACKS, options, random.fork("down")));
   }
 
   /**

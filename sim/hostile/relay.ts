@@ -6,11 +6,11 @@ import { AdType } from "../../firmware/mesh/numbers.js";
 import type { AdvertisingBearer, Crypto } from "../../hal/hal.js";
 import type { VirtualClock } from "../clock.js";
 import type { Random } from "../random.js";
-import { type AttackKind, AttackLog, Rotation } from "./attack.js";
+import { type AttackKind, AttackLog, type Choice, Rotation } from "./attack.js";
 import { Overheard, type OverheardMessage, type OverheardPdu, transportPdus } from "./overheard.js";
 import { type Outgoing, RELAY_ATTACKS, type RelayMaterial } from "./relay-attacks.js";
 
-export interface HostileRelayOptions {
+export interface HostileRelayOptions extends Choice {
   readonly clock: VirtualClock;
   readonly bearer: AdvertisingBearer;
   readonly crypto: Crypto;
@@ -20,8 +20,6 @@ export interface HostileRelayOptions {
   readonly random: Random;
   /** Time between two attacks, ms. Default 1,000. */
   readonly interval?: number;
-  /** Default: all that there are for a relay. */
-  readonly kinds?: readonly AttackKind[];
   /** Whether it also does its duty, so that nobody wonders. Default true. */
   readonly relay?: boolean;
   /**
@@ -63,10 +61,10 @@ export class HostileRelay {
     const keys = new KeyStore(options.crypto);
     this.#credentials = keys.addSubnet(0, options.netKey).current.credentials;
     this.#codec = new NetworkCodec(keys, new MessageCache(OLD_KEYS_REMEMBERED));
-    const { kinds, random } = options;
-    this.#rotation = new Rotation(RELAY_ATTACKS, kinds, random.fork("attacks"));
+    const { random } = options;
+    this.#rotation = new Rotation(RELAY_ATTACKS, options, random.fork("attacks"));
     const flips = RELAY_ATTACKS.filter(({ inPlace }) => inPlace === true);
-    this.#inPlace = new Rotation(flips, undefined, random.fork("in place"));
+    this.#inPlace = new Rotation(flips, {}, random.fork("in place"));
   }
 
   start(): void {

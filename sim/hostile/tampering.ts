@@ -4,19 +4,17 @@ import type { VirtualClock } from "../clock.js";
 import type { ModemNetwork } from "../modem/modem-network.js";
 import type { Device } from "../network.js";
 import { Random } from "../random.js";
-import type { AttackKind, Attempt } from "./attack.js";
+import type { AttackKind, Attempt, Choice } from "./attack.js";
 import { HostileGateway } from "./gateway.js";
 import { HostileRelay } from "./relay.js";
 
-export interface TamperingOptions {
+export interface TamperingOptions extends Choice {
   readonly clock: VirtualClock;
   readonly seed: number;
   /** Name of the gateway that is in hostile hands; it is a gateway of the network like any other. */
   readonly gateway: string;
   /** ms between two attacks of each actor. Default 2,000. */
   readonly interval?: number;
-  /** Default: all. */
-  readonly kinds?: readonly AttackKind[];
   readonly onAttempt?: (attempt: Attempt & { readonly actor: "relay" | "gateway" }) => void;
 }
 
@@ -31,14 +29,14 @@ export class Tampering {
   #hostileRelay: HostileRelay | undefined;
 
   constructor(options: TamperingOptions) {
-    const { seed, kinds, interval = 2000 } = options;
+    const { seed, interval = 2000 } = options;
     this.#options = options;
     this.gateway = options.gateway;
     this.#random = new Random(seed).fork("hostile");
     this.#hostileGateway = new HostileGateway({
       random: this.#random.fork("gateway"),
       interval,
-      ...(kinds !== undefined && { kinds }),
+      ...choiceOf(options),
     });
     this.#hostileGateway.log.onAttempt = (attempt) => options.onAttempt?.({ ...attempt, actor: "gateway" });
   }
@@ -59,7 +57,7 @@ export class Tampering {
 
   /** Puts the stolen relay into the middle of the network, with what a relay holds. */
   joinAir(air: Air, devices: readonly Device[]): void {
-    const { clock, kinds, interval = 2000, onAttempt } = this.#options;
+    const { clock, interval = 2000, onAttempt } = this.#options;
     const { netKey, ivIndex } = devices[0].identity.mesh;
     const middle = devices.find(({ kind }) => kind === "relay") ?? devices[0];
     const bearer = air.attach({
@@ -75,7 +73,7 @@ export class Tampering {
       ivIndex,
       random: this.#random.fork("relay"),
       interval,
-      ...(kinds !== undefined && { kinds }),
+      ...choiceOf(this.#options),
     });
     relay.log.onAttempt = (attempt) => onAttempt?.({ ...attempt, actor: "relay" });
     this.#hostileRelay = relay;
@@ -109,4 +107,8 @@ export class Tampering {
     };
     return wrapped;
   }
+}
+
+function choiceOf({ kinds, only }: Choice): Choice {
+  return { ...(kinds !== undefined && { kinds }), ...(only !== undefined && { only }) };
 }

@@ -1,5 +1,5 @@
 /** Why a reading is not in the store. */
-export type Loss = "outbox full" | "rejected";
+export type Loss = "outbox full" | "rejected" | "power cut";
 
 interface Entry {
   /** virtual ms */
