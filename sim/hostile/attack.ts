@@ -77,11 +77,7 @@ export class Rotation<Material, Result> {
   readonly #random: Random;
   #round: Attack<Material, Result>[] = [];
 
-  constructor(
-    attacks: readonly Attack<Material, Result>[],
-    { kinds, only }: Choice,
-    random: Random,
-  ) {
+  constructor(attacks: readonly Attack<Material, Result>[], { kinds, only }: Choice, random: Random) {
     this.#attacks = attacks.filter(
       ({ kind, what }) =>
         (kinds === undefined || kinds.includes(kind)) && (only === undefined || only === what),
