@@ -4,7 +4,7 @@ import type { Content, RequestHandle, RequestHandler } from "../firmware/coap/me
 import { OptionNumber } from "../firmware/coap/numbers.js";
 import { insertOption, stringOption } from "../firmware/coap/options.js";
 import type { Device } from "./device.js";
-import { meshAddressText, type NodeResult } from "./model.js";
+import { meshAddressText, type NodeResult, type RequestState } from "./model.js";
 
 /** One way of putting a request to a node: what goes out, and what an answer to it is worth. */
 export interface Attempt {
@@ -29,14 +29,6 @@ export interface NodeRequest {
   readonly read?: ((answer: CoapMessage) => NodeResult | undefined) | undefined;
 }
 
-export type DeliveryState =
-  /** for the node to be heard, or for the requests before it */
-  | "waiting"
-  /** on its way */
-  | "sent"
-  | "answered"
-  | "failed";
-
 /** A request to a node, from its submission to its answer. */
 export interface Delivery {
   readonly id: string;
@@ -44,7 +36,7 @@ export interface Delivery {
   readonly label: string;
   /** ms since 1970 */
   readonly created: number;
-  readonly state: DeliveryState;
+  readonly state: RequestState;
   readonly attempts: number;
   /** ms since 1970: when it was answered or had failed */
   readonly ended: number | undefined;
@@ -96,7 +88,7 @@ class Task implements Delivery {
   readonly created: number;
   /** Of the clock: when it is given up, then when it is forgotten. */
   until: number;
-  state: DeliveryState = "waiting";
+  state: RequestState = "waiting";
   attempts = 0;
   tries = 0;
   proofs = 0;

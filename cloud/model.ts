@@ -130,6 +130,34 @@ export interface NodeInfo {
 /** What a node's answer says, where the server knows the resource. */
 export type NodeResult = { readonly settings: Settings } | { readonly stats: HealthJson };
 
+/** "waiting" for the node to be heard, or for the requests before it; "sent": on its way. */
+export type RequestState = "waiting" | "sent" | "answered" | "failed";
+
+/** A request to a node and what became of it: `GET /api/requests/:id`, and the stream's `request`. */
+export interface RequestJson {
+  readonly id: string;
+  readonly node: string;
+  /** For people: "PUT /settings". */
+  readonly request: string;
+  readonly created: string;
+  /** "waiting" for the node to be heard, "sent", "answered", "failed" */
+  readonly state: RequestState;
+  readonly attempts: number;
+  readonly ended?: string;
+  readonly failure?: string;
+  /** What the answer says, where the server knows the resource: the settings, the statistics. */
+  readonly result?: NodeResult;
+  readonly answer?: {
+    /** "2.05" */
+    readonly code: string;
+    readonly mediaType?: string;
+    /** The OSCORE header of an answer that only the client can open (RFC 8613 §11.2). */
+    readonly oscore?: string;
+    /** base64url */
+    readonly payload: string;
+  };
+}
+
 export function iso(time: number): string {
   return new Date(time).toISOString();
 }

@@ -1,22 +1,11 @@
 import { toHex } from "../firmware/bytes/hex.js";
 import { iso } from "./model.js";
+import type { UnknownJson } from "./overview-json.js";
 
 /** Senders told apart; whoever invents more of them raises the count of messages only. */
 const MAXIMUM = 100;
 /** Of them shown. */
 const SHOWN = 5;
-
-export interface UnknownJson {
-  /** Since the server started. */
-  readonly messages: number;
-  /** How many kids were told apart, up to 100. */
-  readonly senders: number;
-  readonly last: string;
-  /** Of the last message. */
-  readonly gateway?: string;
-  /** The kids that spoke last, in hex. */
-  readonly kids: readonly string[];
-}
 
 /** Devices that speak before they are registered: one thing to see, however many there are and however often they speak. */
 export class UnknownSenders {

@@ -1,160 +1,172 @@
 import uPlot from "uplot";
 import { h } from "./dom.js";
 import { fixed, moment } from "./format.js";
-import type { Columns } from "./series.js";
+import type { Track } from "./series.js";
 
-const HEIGHT = 148;
-/** Temperature is drawn in the upper part of the chart, humidity in the lower: two lines that never cross. */
-const PART = 0.43;
-const MARGIN = 0.12;
+/** What a chart shows: a line, and a band around it from the least to the most. */
+export interface Quantity {
+  readonly name: string;
+  readonly unit: string;
+  readonly digits: number;
+  /** The property of the style sheet that has its colour. */
+  readonly colour: string;
+  /** So much is always shown, so that the noise of a calm room does not look like weather. */
+  readonly least: number;
+}
 
 /** The page's colours, which the canvas cannot inherit. */
 function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-/** A part of the chart's height: what values it holds, and the scale of the whole height that puts them there. */
-class Part {
-  readonly #upper: boolean;
-  /** So much is always shown, so that the noise of a calm room does not look like weather. */
-  readonly #least: number;
-  bottom = 0;
-  top = 0;
-
-  constructor(upper: boolean, least: number) {
-    this.#upper = upper;
-    this.#least = least;
-  }
-
-  scale(from: number | null, to: number | null): [number, number] {
-    const middle = from === null || to === null ? 0 : (from + to) / 2;
-    const span = from === null || to === null ? this.#least : Math.max(this.#least, to - from);
-    this.bottom = middle - (0.5 + MARGIN) * span;
-    this.top = middle + (0.5 + MARGIN) * span;
-    const whole = (this.top - this.bottom) / PART;
-    return this.#upper ? [this.top - whole, this.top] : [this.bottom, this.bottom + whole];
-  }
-
-  /** Ticks outside of the part belong to nobody. */
-  readonly filter = (_plot: uPlot, ticks: number[]): (number | null)[] =>
-    ticks.map((tick) => (tick >= this.bottom && tick <= this.top ? tick : null));
-
-  readonly floor = (): number => this.bottom;
-}
-
-/** Temperature and humidity over time, with the values under the pointer. */
+/** A quantity over time, with the values under the pointer; a span drawn with the pointer is zoomed into. */
 export class Chart {
   readonly element: HTMLElement;
+  readonly #quantity: Quantity;
+  readonly #group: string;
+  readonly #onZoom: (from: number, to: number) => void;
+  readonly #height: number;
   readonly #tip = h("div", { class: "tip", hidden: true });
-  readonly #upper = new Part(true, 0.8);
-  readonly #lower = new Part(false, 3);
+  readonly #plotted = h("div", { class: "plot" });
   #plot: uPlot | undefined;
-  #columns: Columns = [[], [], []];
+  #track: Track = { times: [], mean: [] };
   #from = 0;
   #to = 0;
+  readonly #resized: ResizeObserver;
 
-  constructor() {
-    this.element = h("div", { class: "chart", role: "img", "data-testid": "chart", "data-points": 0 });
-    this.element.append(this.#tip);
-    new ResizeObserver(() => this.#resize()).observe(this.element);
+  /** @param group charts of one group have one pointer @param onZoom seconds */
+  constructor(quantity: Quantity, group: string, onZoom: (from: number, to: number) => void, height = 170) {
+    this.#quantity = quantity;
+    this.#group = group;
+    this.#onZoom = onZoom;
+    this.#height = height;
+    this.#plotted.setAttribute("role", "img");
+    this.element = h(
+      "figure",
+      {
+        class: "chart",
+        "data-testid": "chart",
+        "data-quantity": quantity.name.toLowerCase(),
+        "data-points": 0,
+      },
+      h("figcaption", {}, h("span", {}, quantity.name), h("small", {}, quantity.unit)),
+      this.#plotted,
+      this.#tip,
+    );
+    this.#plotted.style.minHeight = `${height}px`;
+    this.#resized = new ResizeObserver(() => this.#resize());
+    this.#resized.observe(this.#plotted);
+  }
+
+  close(): void {
+    this.#resized.disconnect();
+    this.#plot?.destroy();
+    this.#plot = undefined;
   }
 
   /** @param from @param to seconds: what the time axis shows */
-  show(columns: Columns, from: number, to: number, description: string): void {
-    this.#columns = columns;
+  show(track: Track, from: number, to: number): void {
+    this.#track = track;
     this.#from = from;
     this.#to = to;
-    const { length } = columns[0];
-    this.element.setAttribute("aria-label", description);
-    this.element.dataset.points = `${length}`;
-    this.element.toggleAttribute("data-empty", length === 0);
-    if (length === 0) {
+    const filled = track.mean.filter((value) => value !== null);
+    this.#plotted.setAttribute("aria-label", this.#describe(filled));
+    this.element.dataset.points = `${filled.length}`;
+    this.element.toggleAttribute("data-empty", filled.length === 0);
+    if (filled.length === 0) {
       this.#plot?.destroy();
       this.#plot = undefined;
-    } else if (this.#plot === undefined) this.#draw();
-    else this.#plot.setData(columns);
+    } else if (this.#plot === undefined) this.recolour(true);
+    else this.#plot.setData(this.#columns());
   }
 
-  /** Draws anew with the colours of another theme. */
-  recolour(): void {
-    if (this.#plot !== undefined) this.#draw();
+  #columns(): uPlot.AlignedData {
+    const { times, mean, min = mean, max = mean } = this.#track;
+    return [times, mean, max, min] as unknown as uPlot.AlignedData;
+  }
+
+  #describe(values: readonly number[]): string {
+    const { name, unit, digits } = this.#quantity;
+    if (values.length === 0) return `${name}: nothing in this time`;
+    const [least, most] = [Math.min(...values), Math.max(...values)].map((value) => fixed(value, digits));
+    const span = [this.#from, this.#to].map((time) => moment(time * 1000, 0)).join(" to ");
+    return `${name} ${least} to ${most} ${unit}, newest ${fixed(values.at(-1), digits)} ${unit}; ${span}`;
   }
 
   #resize(): void {
-    const { clientWidth } = this.element;
-    if (clientWidth > 0) this.#plot?.setSize({ width: clientWidth, height: HEIGHT });
+    const { clientWidth } = this.#plotted;
+    if (clientWidth > 0) this.#plot?.setSize({ width: clientWidth, height: this.#height });
   }
 
-  #draw(): void {
+  /** Draws anew with the colours of another theme. */
+  recolour(always = false): void {
+    if (this.#plot === undefined && !always) return;
     this.#plot?.destroy();
-    const warm = colour("--warm");
-    const cool = colour("--cool");
-    const grid = { stroke: colour("--grid"), width: 1 };
-    const axis = { font: `11px ${colour("--font")}`, ticks: { show: false }, gap: 6, space: 20 };
-    const line = (stroke: string, part: Part) => ({
-      stroke,
-      width: 1.5,
-      fill: `${stroke}12`,
-      fillTo: part.floor,
-      points: { size: 5, width: 0, fill: stroke },
-    });
-    const scaleAxis = (scale: string, part: Part, stroke: string, side: 1 | 3) => ({
-      ...axis,
-      scale,
-      side,
-      stroke,
-      grid: { ...grid, filter: part.filter },
-      size: 34,
-      filter: part.filter,
-      values: (_plot: uPlot, ticks: (number | null)[]) => ticks.map(tick),
-    });
+    const { least, colour: name } = this.#quantity;
+    const stroke = colour(name);
+    const axis = {
+      font: `11px ${colour("--font")}`,
+      ticks: { show: false },
+      gap: 6,
+      stroke: colour("--soft"),
+    };
+    const edge = { stroke: "transparent", width: 0, points: { show: false } };
     this.#plot = new uPlot(
       {
-        width: Math.max(200, this.element.clientWidth),
-        height: HEIGHT,
+        width: Math.max(200, this.#plotted.clientWidth),
+        height: this.#height,
         legend: { show: false },
-        padding: [4, 4, 0, 0],
-        cursor: { y: false, points: { size: 8 }, drag: { x: false, y: false } },
+        padding: [8, 6, 0, 0],
+        cursor: {
+          y: false,
+          points: { size: 8 },
+          drag: { x: true, y: false, setScale: false },
+          sync: { key: this.#group, scales: ["x", null] },
+        },
         scales: {
           x: { range: () => [this.#from, this.#to] },
-          temperature: { range: (_plot, from, to) => this.#upper.scale(from, to) },
-          humidity: { range: (_plot, from, to) => this.#lower.scale(from, to) },
+          y: { range: (_plot, bottom, top) => rangeOf(bottom, top, least) },
         },
-        series: [
-          {},
-          { ...line(warm, this.#upper), scale: "temperature" },
-          { ...line(cool, this.#lower), scale: "humidity" },
-        ],
+        series: [{}, { stroke, width: 1.6, points: { size: 4, width: 0, fill: stroke } }, edge, edge],
+        bands: [{ series: [2, 3], fill: `${stroke}2b` }],
         axes: [
-          {
-            ...axis,
-            stroke: colour("--faint"),
-            grid: { show: false },
-            size: 26,
-            space: 64,
-            values: timeLabels,
-          },
-          scaleAxis("temperature", this.#upper, warm, 3),
-          scaleAxis("humidity", this.#lower, cool, 1),
+          { ...axis, grid: { show: false }, size: 26, space: 70, values: timeLabels },
+          { ...axis, grid: { stroke: colour("--grid"), width: 1 }, size: 44, space: 30 },
         ],
-        hooks: { setCursor: [(plot) => this.#point(plot)], draw: [markNewest] },
+        hooks: {
+          setCursor: [(plot) => this.#point(plot)],
+          setSelect: [(plot) => this.#select(plot)],
+          draw: [(plot) => markNewest(plot, stroke)],
+        },
       },
-      this.#columns,
-      this.element,
+      this.#columns(),
+      this.#plotted,
     );
+  }
+
+  #select(plot: uPlot): void {
+    const { left, width } = plot.select;
+    if (width < 5) return;
+    this.#onZoom(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
   }
 
   #point(plot: uPlot): void {
     const { idx, left = -1 } = plot.cursor;
-    const [times, temperatures, humidities] = this.#columns;
-    if (idx === null || idx === undefined || left < 0 || temperatures[idx] === null) {
+    const { times, mean, min, max } = this.#track;
+    const value = idx === null || idx === undefined || left < 0 ? null : mean[idx];
+    if (value === null || value === undefined) {
       this.#tip.hidden = true;
       return;
     }
+    const at = idx as number;
+    const { digits, unit } = this.#quantity;
+    const [least, most] = [min?.[at] ?? value, max?.[at] ?? value];
+    const spread = least === most ? "" : `${fixed(least, digits)} to ${fixed(most, digits)}`;
     this.#tip.replaceChildren(
-      h("b", { class: "tip-time" }, moment(times[idx] * 1000, Date.now())),
-      h("span", { class: "warm" }, `${fixed(temperatures[idx], 2)} °C`),
-      h("span", { class: "cool" }, `${fixed(humidities[idx], 1)} %`),
+      h("b", {}, `${fixed(value, digits)} ${unit}`),
+      ...(spread === "" ? [] : [h("span", {}, spread)]),
+      h("span", {}, moment(times[at] * 1000, Date.now())),
     );
     this.#tip.hidden = false;
     const x = plot.bbox.left / devicePixelRatio + left;
@@ -163,35 +175,28 @@ export class Chart {
   }
 }
 
-/** A dot at the end of each line: where things stand now. */
-function markNewest(plot: uPlot): void {
+function rangeOf(bottom: number | null, top: number | null, least: number): [number, number] {
+  if (bottom === null || top === null) return [0, least];
+  const middle = (bottom + top) / 2;
+  const half = (Math.max(least, top - bottom) / 2) * 1.15;
+  return [middle - half, middle + half];
+}
+
+/** A dot at the end of the line: where things stand now. */
+function markNewest(plot: uPlot, fill: string): void {
   const { ctx, data } = plot;
-  for (const [index, scale] of [
-    [1, "temperature"],
-    [2, "humidity"],
-  ] as const) {
-    const values = data[index];
-    let last = values.length - 1;
-    while (last >= 0 && values[last] === null) last--;
-    if (last < 0) continue;
-    ctx.beginPath();
-    ctx.arc(
-      plot.valToPos(data[0][last], "x", true),
-      plot.valToPos(values[last] as number, scale, true),
-      3 * devicePixelRatio,
-      0,
-      2 * Math.PI,
-    );
-    ctx.fillStyle = colour(index === 1 ? "--warm" : "--cool");
-    ctx.fill();
-  }
+  const values = data[1];
+  let last = values.length - 1;
+  while (last >= 0 && (values[last] === null || values[last] === undefined)) last--;
+  if (last < 0) return;
+  ctx.beginPath();
+  const [x, y] = [plot.valToPos(data[0][last], "x", true), plot.valToPos(values[last] as number, "y", true)];
+  ctx.arc(x, y, 3.5 * devicePixelRatio, 0, 2 * Math.PI);
+  ctx.fillStyle = fill;
+  ctx.fill();
 }
 
-function tick(value: number | null): string {
-  return value === null ? "" : fixed(value, Number.isInteger(value) ? 0 : 1);
-}
-
-/** Hours and minutes, with the day where it begins. */
+/** Hours and minutes, with the day where it begins; days where they are all that is told apart. */
 function timeLabels(_plot: uPlot, ticks: number[], _axis: number, _space: number, step: number): string[] {
   const clock = new Intl.DateTimeFormat(
     "en-GB",
@@ -200,9 +205,11 @@ function timeLabels(_plot: uPlot, ticks: number[], _axis: number, _space: number
       : { hour: "2-digit", minute: "2-digit" },
   );
   const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+  const month = new Intl.DateTimeFormat("en-GB", { month: "short", year: "numeric" });
   return ticks.map((time) => {
     const date = new Date(time * 1000);
+    if (step >= 27 * 86_400) return month.format(date);
     const midnight = date.getHours() === 0 && date.getMinutes() === 0 && step >= 3600;
-    return (midnight ? day : clock).format(date);
+    return (midnight || step >= 86_400 ? day : clock).format(date);
   });
 }

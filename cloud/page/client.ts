@@ -1,22 +1,24 @@
-import type { EventJson, NodeInfo, ReadingJson } from "../model.js";
+import type { EventJson, NodeInfo, ReadingJson, RequestJson } from "../model.js";
+import type { AlarmJson, MeshJson, SummaryJson } from "../overview-json.js";
+import { token } from "./access.js";
+import type { SeriesPoint } from "./series.js";
+import { EventStreamParser } from "./sse.js";
 
-/** A point of `GET /api/series`. */
-export interface SeriesPoint {
-  readonly time: string;
-  readonly count: number;
-  readonly temperature: number | null;
-  readonly humidity: number | null;
+/** Why the server did not do something. */
+export class ApiError extends Error {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+
+  /** A token, or another one, would help. */
+  get wantsToken(): boolean {
+    return this.status === 401 || this.status === 403;
+  }
 }
 
-export type Connection = "connecting" | "live" | "lost";
-
-export interface StreamListener {
-  onConnection(state: Connection): void;
-  onReading(reading: ReadingJson): void;
-  onEvent(event: EventJson): void;
-  onNode(node: NodeInfo): void;
-  onRemoved(name: string): void;
-}
+type Parameters = Readonly<Record<string, string | number | undefined>>;
 
 /** How far the server's clock is ahead of ours: ages are told by the server's. */
 let ahead = 0;
@@ -25,46 +27,147 @@ export function now(): number {
   return Date.now() + ahead;
 }
 
-async function get<T>(path: string, parameters: Record<string, string> = {}): Promise<T> {
-  const query = new URLSearchParams(parameters).toString();
-  const response = await fetch(query === "" ? path : `${path}?${query}`);
+/** Bound to a token that the page was given, which goes into a header and nowhere else. */
+async function call(
+  method: string,
+  path: string,
+  options: { body?: unknown; headers?: HeadersInit } = {},
+): Promise<Response> {
+  const headers = new Headers(options.headers);
+  const bearer = token();
+  if (bearer !== undefined) headers.set("authorization", `Bearer ${bearer}`);
+  if (options.body !== undefined) headers.set("content-type", "application/json");
+  const response = await fetch(path, {
+    method,
+    headers,
+    ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
+  });
   const date = Date.parse(response.headers.get("date") ?? "");
   // The header has whole seconds: smaller differences are noise.
   if (!Number.isNaN(date)) ahead = Math.abs(date - Date.now()) > 3000 ? date - Date.now() : 0;
-  if (!response.ok) throw new Error(`${path}: ${response.status}`);
-  return response.json() as Promise<T>;
+  if (response.ok) return response;
+  const problem = (await response.json().catch(() => ({}))) as { message?: string };
+  throw new ApiError(response.status, problem.message ?? `the server answered ${response.status}`);
 }
 
-export function fetchNodes(): Promise<NodeInfo[]> {
-  return get("/api/nodes");
+function withQuery(path: string, parameters: Parameters): string {
+  const filled = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== "");
+  const query = new URLSearchParams(filled.map(([name, value]) => [name, `${value}`])).toString();
+  return query === "" ? path : `${path}?${query}`;
 }
 
-export function fetchEvents(limit: number): Promise<EventJson[]> {
-  return get("/api/events", { limit: `${limit}` });
+async function get<T>(path: string, parameters: Parameters = {}): Promise<T> {
+  return (await call("GET", withQuery(path, parameters))).json() as Promise<T>;
 }
 
-export function fetchSeries(node: string, from: number, to: number, points: number): Promise<SeriesPoint[]> {
-  return get("/api/series", {
-    node,
-    from: new Date(from).toISOString(),
-    to: new Date(to).toISOString(),
-    points: `${points}`,
-  });
+/** A part of a list, and how long the whole is. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly total: number;
 }
 
-/** Listens until the page is closed; the browser connects again by itself. */
-export function listen(listener: StreamListener): void {
-  const source = new EventSource("/api/stream");
-  const on = <T>(name: string, handle: (value: T) => void) =>
-    source.addEventListener(name, (event) => handle(JSON.parse((event as MessageEvent<string>).data) as T));
-  source.addEventListener("open", () => listener.onConnection("live"));
-  source.addEventListener("error", () => {
-    listener.onConnection("lost");
-    // A server that answers with an error ends the stream for good; it may only be starting.
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => listen(listener), 3000);
-  });
-  on<ReadingJson>("reading", (reading) => listener.onReading(reading));
-  on<EventJson>("event", (event) => listener.onEvent(event));
-  on<NodeInfo>("node", (node) => listener.onNode(node));
-  on<string>("removed", (name) => listener.onRemoved(name));
+async function getPage<T>(path: string, parameters: Parameters): Promise<Page<T>> {
+  const response = await call("GET", withQuery(path, parameters));
+  const items = (await response.json()) as T[];
+  return { items, total: Number(response.headers.get("x-total-count") ?? items.length) };
+}
+
+function nodePath(name: string): string {
+  return `/api/nodes/${encodeURIComponent(name)}`;
+}
+
+export const api = {
+  summary: () => get<SummaryJson>("/api/summary"),
+  alarms: () => getPage<AlarmJson>("/api/alarms", { limit: 500 }),
+  mesh: (gateway?: string) => get<MeshJson>("/api/mesh", { gateway }),
+  nodes: (parameters: Parameters) => getPage<NodeInfo>("/api/nodes", parameters),
+  node: (name: string) => get<NodeInfo>(nodePath(name)),
+  events: (parameters: Parameters) => get<EventJson[]>("/api/events", parameters),
+  series: (node: string, from: number, to: number, points: number) =>
+    get<SeriesPoint[]>("/api/series", {
+      node,
+      from: new Date(from).toISOString(),
+      to: new Date(to).toISOString(),
+      points,
+    }),
+  session: () => get<{ name: string; role: string }>("/api/session"),
+  requests: (node: string) => get<RequestJson[]>(`${nodePath(node)}/requests`),
+  /** Asks a node for a resource of its own: it answers when it is heard next, and the stream says so. */
+  async ask(node: string, resource: "settings" | "stats", change?: object): Promise<void> {
+    await call(change === undefined ? "GET" : "PUT", `${nodePath(node)}/${resource}`, {
+      headers: { prefer: "respond-async" },
+      ...(change !== undefined && { body: change }),
+    });
+  },
+  async cancel(request: string): Promise<void> {
+    await call("DELETE", `/api/requests/${encodeURIComponent(request)}`);
+  },
+  async remove(node: string): Promise<void> {
+    await call("DELETE", nodePath(node));
+  },
+  exportPath: (node: string, from: number, to: number, format: "csv" | "senml") =>
+    withQuery("/api/export", {
+      node,
+      from: new Date(from).toISOString(),
+      to: new Date(to).toISOString(),
+      format,
+    }),
+  download: async (path: string): Promise<Blob> => (await call("GET", path)).blob(),
+};
+
+export type Connection = "connecting" | "live" | "lost" | "locked";
+
+export interface StreamListener {
+  onConnection(state: Connection): void;
+  onReading(reading: ReadingJson): void;
+  onEvent(event: EventJson): void;
+  onNode(node: NodeInfo): void;
+  onRemoved(name: string): void;
+  onRequest(request: RequestJson): void;
+}
+
+const AGAIN_MS = 2000;
+
+/**
+ * Listens until the page is closed, and connects again by itself. Not by EventSource: that can send no token.
+ * @returns connects anew at once, for a new token
+ */
+export function listen(listener: StreamListener): () => void {
+  const handlers: Readonly<Record<string, (value: never) => void>> = {
+    reading: (reading: ReadingJson) => listener.onReading(reading),
+    event: (event: EventJson) => listener.onEvent(event),
+    node: (node: NodeInfo) => listener.onNode(node),
+    removed: (name: string) => listener.onRemoved(name),
+    request: (request: RequestJson) => listener.onRequest(request),
+  };
+  let abort = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  const read = async (signal: AbortSignal): Promise<void> => {
+    const bearer = token();
+    const response = await fetch("/api/stream", {
+      signal,
+      headers: bearer === undefined ? {} : { authorization: `Bearer ${bearer}` },
+    });
+    if (!response.ok || response.body === null) throw new ApiError(response.status, "no stream");
+    listener.onConnection("live");
+    const parser = new EventStreamParser((name, data) => handlers[name]?.(JSON.parse(data) as never));
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) parser.push(piece.value);
+  };
+  const connect = (): void => {
+    clearTimeout(timer);
+    abort.abort();
+    abort = new AbortController();
+    const { signal } = abort;
+    read(signal)
+      .catch((error: unknown) => error)
+      .then((error) => {
+        if (signal.aborted) return;
+        listener.onConnection(error instanceof ApiError && error.wantsToken ? "locked" : "lost");
+        timer = setTimeout(connect, AGAIN_MS);
+      });
+  };
+  connect();
+  return connect;
 }

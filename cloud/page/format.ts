@@ -53,3 +53,19 @@ export function title(reason: string): string {
 export function plural(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
+
+/** Its beginning, where there is no room for all of it. */
+export function shortened(text: string, most: number): string {
+  const characters = [...text];
+  return characters.length <= most ? text : `${characters.slice(0, most - 1).join("")}…`;
+}
+
+/** "−97" */
+export function signed(value: number): string {
+  return `${value}`.replace("-", "−");
+}
+
+/** V */
+export function volts(value: number | null | undefined): string {
+  return `${fixed(value, 2)} V`;
+}

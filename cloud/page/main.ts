@@ -1,247 +1,239 @@
-import "./page.css";
-import type { EventKind, NodeInfo } from "../model.js";
-import { type Connection, fetchEvents, fetchNodes, listen } from "./client.js";
-import { arrange, byId, h, segments, setText } from "./dom.js";
-import { EventFeed } from "./event-feed.js";
-import { count, fixed, plural } from "./format.js";
-import { gatewayCard, isConnected } from "./gateway-card.js";
-import { NodeCard } from "./node-card.js";
+import "./css/base.css";
+import "./css/parts.css";
+import "./css/pages.css";
+import { TokenDialog } from "./access.js";
+import { Acknowledged } from "./alarm-rows.js";
+import { ApiError, api, type Connection, listen } from "./client.js";
+import { button, byId, h, link, setText, throttled } from "./dom.js";
+import { count } from "./format.js";
+import { hrefOf, parseRoute, type Route } from "./router.js";
+import type { Context, View } from "./view.js";
+import { AlarmsView } from "./views/alarms.js";
+import { DeviceView } from "./views/device.js";
+import { EventsView } from "./views/events.js";
+import { NodesView } from "./views/nodes.js";
+import { OverviewView } from "./views/overview.js";
+import { noteStart } from "./vitals.js";
 
-const MINUTE = 60_000;
-const SPANS = {
-  "15m": 15 * MINUTE,
-  "1h": 60 * MINUTE,
-  "6h": 360 * MINUTE,
-  "1d": 1440 * MINUTE,
-  "7d": 10_080 * MINUTE,
-};
-type Span = keyof typeof SPANS;
-const LABELS: readonly (readonly [Span, string])[] = [
-  ["15m", "15 min"],
-  ["1h", "1 h"],
-  ["6h", "6 h"],
-  ["1d", "1 day"],
-  ["7d", "7 days"],
-];
+const NAME = "oscore-mesh";
+/** Counts and alarms are asked for so often, and sooner when something has happened. */
+const PULSE_MS = 5000;
+const SOON_MS = 1000;
 
-const cards = new Map<string, NodeCard>();
-/** Gateways and relays. */
-const others = new Map<string, NodeInfo>();
-const feed = new EventFeed(byId("feed"), byId("more"));
-let span: Span = savedSpan();
-let arrived = 0;
+const dialog = new TokenDialog();
+const main = byId("main");
+const status = byId("status");
+let view: View | undefined;
+let connected = false;
 
-function savedSpan(): Span {
-  const saved = location.hash.slice(1);
-  return saved in SPANS ? (saved as Span) : "1h";
-}
-
-// Parts that changed are drawn together, once per frame, however fast readings come.
-const dirty = new Set<() => void>();
-function soon(draw: () => void): void {
-  if (dirty.size === 0) {
-    requestAnimationFrame(() => {
-      const draws = [...dirty];
-      dirty.clear();
-      for (const one of draws) one();
-    });
-  }
-  dirty.add(draw);
-}
-
-const seen = new IntersectionObserver(
-  (entries) => {
-    for (const { target, isIntersecting } of entries) {
-      const card = cards.get((target as HTMLElement).dataset.node ?? "");
-      if (card !== undefined) card.visible = isIntersecting;
+const context: { -readonly [Key in keyof Context]: Context[Key] } = {
+  summary: undefined,
+  alarms: { items: [], total: 0 },
+  acknowledged: new Acknowledged(),
+  open: [],
+  acknowledge(alarms, acknowledged) {
+    context.acknowledged.put(alarms, acknowledged);
+    drawCounts();
+    view?.onPulse?.();
+  },
+  async authorized(what, act) {
+    for (let why = ""; ; ) {
+      try {
+        await act();
+        return true;
+      } catch (error) {
+        if (!(error instanceof ApiError)) {
+          context.say("The server was not reached.");
+          return false;
+        }
+        if (!error.wantsToken) {
+          context.say(`${error.message}.`);
+          return false;
+        }
+        why = `${what} takes an access token: ${error.message}.`;
+      }
+      if (!(await dialog.ask(why))) return false;
     }
   },
-  { rootMargin: "200px" },
+  say(text) {
+    setText(status, text);
+    status.classList.toggle("shown", text !== "");
+    clearTimeout(saying);
+    saying = setTimeout(() => status.classList.remove("shown"), 6000);
+  },
+};
+let saying: ReturnType<typeof setTimeout> | undefined;
+
+// ── Where one is ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+const LINKS = [
+  ["overview", "Overview", hrefOf("")],
+  ["nodes", "Nodes", hrefOf("nodes")],
+  ["alarms", "Alarms", hrefOf("alarms")],
+  ["events", "Events", hrefOf("events")],
+] as const;
+const badge = h("b", { class: "badge", hidden: true, "data-testid": "badge" });
+const links = new Map(
+  LINKS.map(([page, label, href]) => [page as string, link(href, label, { "data-testid": `nav-${page}` })]),
 );
+links.get("alarms")?.append(badge);
+byId("nav").append(...links.values());
 
-function putNode(node: NodeInfo): void {
-  if (node.kind !== "node") {
-    others.set(node.name, node);
-    soon(drawGateways);
-    soon(drawSummary);
-    return;
+function viewOf(route: Route): View {
+  switch (route.page) {
+    case "overview":
+      return new OverviewView(context);
+    case "nodes":
+      return new NodesView(context, route.query);
+    case "node":
+      return new DeviceView(context, route.name);
+    case "alarms":
+      return new AlarmsView(context);
+    case "events":
+      return new EventsView(context, route.query);
+    case "nowhere":
+      return {
+        title: "Not found",
+        element: h(
+          "div",
+          {},
+          h("h1", { tabindex: -1 }, "Not found"),
+          h("p", { class: "empty" }, "There is no such page."),
+        ),
+        load: async () => {},
+      };
   }
-  const known = cards.get(node.name);
-  if (known !== undefined) known.update(node);
-  else {
-    const card = new NodeCard(node, SPANS[span]);
-    cards.set(node.name, card);
-    seen.observe(card.element);
+}
+
+function go(moved: boolean): void {
+  const route = parseRoute(location.hash);
+  view?.close?.();
+  view = viewOf(route);
+  const current = route.page === "node" ? "nodes" : route.page;
+  for (const [page, element] of links) {
+    if (page === current) element.setAttribute("aria-current", "page");
+    else element.removeAttribute("aria-current");
   }
-  soon(drawCards);
-  soon(drawSummary);
-}
-
-function remove(name: string): void {
-  const card = cards.get(name);
-  if (card !== undefined) seen.unobserve(card.element);
-  cards.delete(name);
-  others.delete(name);
-  soon(drawCards);
-  soon(drawGateways);
-  soon(drawSummary);
-}
-
-const natural = new Intl.Collator("en", { numeric: true });
-
-function drawCards(): void {
-  const sorted = [...cards.values()].sort((a, b) => natural.compare(a.node.name, b.node.name));
-  if (sorted.length > 0) {
-    arrange(
-      byId("cards"),
-      sorted.map(({ element }) => element),
-    );
-  } else byId("cards").replaceChildren(h("p", { class: "empty" }, "No nodes are registered yet."));
-}
-
-function nameOf(meshAddress: string): string | undefined {
-  for (const { node } of cards.values()) if (node.meshAddress === meshAddress) return node.name;
-  for (const node of others.values()) if (node.meshAddress === meshAddress) return node.name;
-  return undefined;
-}
-
-function drawGateways(): void {
-  const gateways = [...others.values()].filter(({ kind }) => kind === "gateway");
-  const open = new Set(
-    [...byId("gateways").querySelectorAll("details[open]")].map(
-      (details) => details.closest<HTMLElement>("[data-node]")?.dataset.node,
-    ),
-  );
-  const elements = gateways
-    .sort((a, b) => natural.compare(a.name, b.name))
-    .map((gateway) => {
-      const element = gatewayCard(gateway, nameOf);
-      if (open.has(gateway.name)) element.querySelector("details")?.setAttribute("open", "");
-      return element;
-    });
-  byId("gateways").replaceChildren(
-    ...(elements.length > 0 ? elements : [h("p", { class: "empty" }, "No gateway is registered yet.")]),
-  );
-}
-
-const figures = new Map<string, { element: HTMLElement; number: HTMLElement; label: HTMLElement }>();
-
-/** A number that leads to where it comes from. */
-function figure(name: string, target: string, number: string, label: string, alarming = false): void {
-  let parts = figures.get(name);
-  if (parts === undefined) {
-    parts = {
-      number: h("b", { class: "figure-number", "data-testid": `count-${name}` }),
-      label: h("span", { class: "figure-label" }),
-      element: h("a", { href: target, "data-figure": name }),
-    };
-    parts.element.append(parts.number, parts.label);
-    figures.set(name, parts);
-    byId("summary").append(parts.element);
+  main.replaceChildren(view.element);
+  if (moved) {
+    scrollTo(0, 0);
+    // A screen reader goes on at the new page, and so does the keyboard.
+    view.element.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
   }
-  setText(parts.number, number);
-  setText(parts.label, label);
-  parts.element.classList.toggle("alarming", alarming);
+  drawCounts();
+  void load();
 }
 
-function drawSummary(): void {
-  const all = [...cards.values()];
-  const fresh = all.filter(({ health }) => health === "fresh");
-  const silent = all.some(({ health }) => health === "silent");
-  figure("reporting", "#nodes", `${fresh.length}`, `of ${plural(all.length, "node")} reporting`, silent);
-  const temperatures = fresh.map(({ node }) => node.last?.temperature).filter((value) => value !== undefined);
-  if (temperatures.length > 0) {
-    const [least, most] = [Math.min(...temperatures), Math.max(...temperatures)];
-    figure("range", "#nodes", `${fixed(least, 1)} – ${fixed(most, 1)} °C`, "across all nodes now");
+async function load(): Promise<void> {
+  const loading = view;
+  try {
+    await loading?.load();
+    if (loading === view) drawCounts();
+  } catch (error) {
+    if (error instanceof ApiError && error.wantsToken) showConnection("locked");
+    else if (error instanceof ApiError) context.say(`${error.message}.`);
   }
-  const gateways = [...others.values()].filter(({ kind }) => kind === "gateway");
-  const connected = gateways.filter(isConnected).length;
-  const label = `of ${plural(gateways.length, "gateway")} connected`;
-  figure("gateways", "#gateways-title", `${connected}`, label, connected < gateways.length);
-  figure("arrived", "#nodes", count(arrived), "readings since you opened this");
-  figure("refused", "#events", count(feed.refused), "attempts refused", feed.refused > 0);
 }
+
+// ── How it is ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function drawCounts(): void {
+  const { items, total } = context.alarms;
+  context.open = items.filter((alarm) => !context.acknowledged.has(alarm));
+  const alarms = context.open.length + total - items.length;
+  badge.hidden = alarms === 0;
+  setText(badge, count(alarms));
+  badge.setAttribute("aria-label", `${alarms} open`);
+  const place = view === undefined || view instanceof OverviewView ? NAME : `${view.title} · ${NAME}`;
+  document.title = alarms === 0 ? place : `(${count(alarms)}) ${place}`;
+}
+
+async function pulse(): Promise<void> {
+  const [summary, alarms] = await Promise.all([api.summary(), api.alarms()]);
+  noteStart(summary.started);
+  context.summary = summary;
+  context.alarms = alarms;
+  if (alarms.items.length === alarms.total) context.acknowledged.keep(alarms.items);
+  drawCounts();
+  view?.onPulse?.();
+}
+
+const pulseSoon = throttled(SOON_MS, () => {
+  if (connected) pulse().catch(() => {});
+});
 
 function showConnection(state: Connection): void {
   const element = byId("connection");
+  if (element.dataset.state === state) return;
   element.dataset.state = state;
   setText(
     element,
-    { connecting: "Connecting…", live: "Live", lost: "Connection lost, trying again…" }[state],
+    {
+      connecting: "Connecting…",
+      live: "Live",
+      lost: "Connection lost, trying again…",
+      locked: "Looking from here takes a token",
+    }[state],
   );
+  if (state === "locked") void dialog.ask("Looking at this server from here takes an access token.");
 }
 
-async function refresh(): Promise<void> {
-  const [nodes, events] = await Promise.all([fetchNodes(), fetchEvents(100)]);
-  const names = new Set(nodes.map(({ name }) => name));
-  for (const name of [...cards.keys(), ...others.keys()]) if (!names.has(name)) remove(name);
-  for (const node of nodes) putNode(node);
-  for (const event of events) feed.put(event);
-  for (const card of cards.values()) void card.reload();
-  soon(drawCards);
-  soon(drawGateways);
-  soon(drawSummary);
-  soon(drawFeed);
-}
-
-function drawFeed(): void {
-  feed.draw();
-}
-
-showConnection("connecting");
-segments(byId("span"), LABELS, span, (value) => {
-  span = value;
-  history.replaceState(null, "", `#${value}`);
-  for (const card of cards.values()) card.span = SPANS[value];
-});
-segments<EventKind | "all">(
-  byId("filter"),
-  [
-    ["all", "All"],
-    ["security", "Security"],
-    ["system", "System"],
-  ],
-  "all",
-  (kind) => {
-    feed.shown = kind;
-  },
-);
-
-listen({
+const reconnect = listen({
   onConnection(state) {
     showConnection(state);
+    connected = state === "live";
     // Whatever was missed in between: the stream itself has no memory.
-    if (state === "live") refresh().catch(() => showConnection("lost"));
-  },
-  onReading(reading) {
-    arrived++;
-    const card = cards.get(reading.node);
-    if (card !== undefined) {
-      card.add(reading);
-      soon(card.draw);
+    if (connected) {
+      pulse().catch(() => {});
+      void load();
     }
-    soon(drawSummary);
   },
-  onEvent(event) {
-    feed.put(event);
-    soon(drawFeed);
-    soon(drawSummary);
+  onReading: (reading) => {
+    view?.onReading?.(reading);
+    pulseSoon();
   },
-  onNode: putNode,
-  onRemoved: remove,
+  onEvent: (event) => {
+    view?.onEvent?.(event);
+    pulseSoon();
+  },
+  onNode: (node) => {
+    view?.onNode?.(node);
+    pulseSoon();
+  },
+  onRemoved: (name) => {
+    view?.onRemoved?.(name);
+    pulseSoon();
+  },
+  onRequest: (request) => view?.onRequest?.(request),
 });
 
-// Ages go on without the server.
-setInterval(() => {
-  for (const card of cards.values()) card.age();
-  feed.age();
-  drawSummary();
-}, 1000);
-setInterval(() => {
-  for (const card of cards.values()) card.draw();
-  soon(drawGateways);
-}, 10_000);
+byId("access").append(
+  button(
+    "Token",
+    () => void dialog.ask("With a token, this page can change things: for as long as this tab is open."),
+    {
+      "data-testid": "open-token",
+      "aria-haspopup": "dialog",
+    },
+  ),
+);
+dialog.onChange = () => {
+  showConnection("connecting");
+  reconnect();
+};
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  for (const card of cards.values()) card.recolour();
+// The part behind "#" is ours, so that the link cannot just point there.
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
 });
+addEventListener("hashchange", () => go(true));
+setInterval(() => view?.age?.(), 1000);
+setInterval(() => {
+  if (document.visibilityState === "visible") pulseSoon();
+}, PULSE_MS);
+document.addEventListener("visibilitychange", pulseSoon);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => view?.recolour?.());
+
+showConnection("connecting");
+go(false);

@@ -1,32 +1,30 @@
 import type { NodeInfo, ReadingJson } from "../model.js";
-import { Chart } from "./chart.js";
-import { fetchSeries, now } from "./client.js";
-import { h, setText } from "./dom.js";
-import { ago, duration, fixed, plural } from "./format.js";
+import { LOW_BATTERY } from "../watch.js";
+import { api, now } from "./client.js";
+import { h, link, s, setText } from "./dom.js";
+import { ago, fixed, plural, volts } from "./format.js";
+import { deviceHref } from "./router.js";
 import { Series } from "./series.js";
+import { sparkline } from "./sparkline.js";
+import { deviceState, vitalsOf } from "./vitals.js";
 
-/** Below this a lithium cell of a node is at its end. */
-const LOW_BATTERY = 2.4;
-/** A node is silent when it missed this many of its usual intervals, but not before `QUIET_MS`. */
-const MISSED = 4;
-const QUIET_MS = 90_000;
-/** Seconds that a chart shows at least. */
+const WIDTH = 300;
+/** Temperature in the upper half, humidity in the lower: two lines that never cross. */
+const UPPER = { width: WIDTH, top: 6, bottom: 42 };
+const LOWER = { width: WIDTH, top: 54, bottom: 90 };
+const POINTS = 90;
+/** Seconds that a line shows at least. */
 const SHORTEST_SPAN = 60;
 
-export type Health = "fresh" | "silent" | "waiting";
-
-/** A node with its current values, its chart and how it is reached. */
+/** A node with its current values, how they went lately, and how it is reached. */
 export class NodeCard {
   readonly element: HTMLElement;
-  readonly series = new Series();
+  readonly #series = new Series();
   #node: NodeInfo;
-  #visible = false;
-  #loaded = false;
   #spanMs: number;
   /** Of the last request for history: an answer that comes late is not the one that is wanted. */
   #asked = 0;
-  readonly #chart = new Chart();
-  readonly #title = h("h3");
+  readonly #title = link("", "");
   readonly #label = h("p", { class: "label" });
   readonly #temperature = h(
     "span",
@@ -34,22 +32,30 @@ export class NodeCard {
     "–",
   );
   readonly #humidity = h("span", { class: "number", "data-testid": "humidity", "data-none": true }, "–");
+  readonly #lines = s("svg", {
+    class: "spark",
+    viewBox: `0 0 ${WIDTH} 96`,
+    preserveAspectRatio: "none",
+    "aria-hidden": true,
+    "data-testid": "spark",
+    "data-points": 0,
+  });
   readonly #seen = h("span", { "data-testid": "last-seen" });
   readonly #way = h("span", { "data-testid": "hops" });
-  readonly #battery = h("span", { "data-testid": "battery" });
-  readonly #refused = h("a", { href: "#events", class: "refused", "data-testid": "refused", hidden: true });
+  readonly #battery = h("span", { "data-testid": "battery", title: "Battery" });
+  readonly #refused = link("", "", { class: "refused", "data-testid": "refused" });
 
   constructor(node: NodeInfo, spanMs: number) {
     this.#node = node;
     this.#spanMs = spanMs;
     this.element = h(
-      "article",
+      "li",
       { class: "card", "data-testid": "node-card", "data-node": node.name },
       h(
         "header",
         {},
         h("span", { class: "dot", "aria-hidden": true }),
-        h("div", {}, this.#title, this.#label),
+        h("div", {}, h("h3", {}, this.#title), this.#label),
       ),
       h(
         "div",
@@ -69,9 +75,11 @@ export class NodeCard {
           h("small", {}, "%"),
         ),
       ),
-      this.#chart.element,
+      this.#lines,
       h("footer", {}, this.#seen, this.#way, this.#battery, this.#refused),
     );
+    this.#title.href = deviceHref(node.name);
+    this.#refused.href = `#/events?node=${encodeURIComponent(node.name)}&kind=security`;
     this.update(node);
   }
 
@@ -79,47 +87,30 @@ export class NodeCard {
     return this.#node;
   }
 
-  /** History is fetched when the card first comes into view: a page with hundreds of nodes loads like one with five. */
-  set visible(visible: boolean) {
-    this.#visible = visible;
-    if (!visible) return;
-    if (this.#loaded) this.draw();
-    else void this.reload();
-  }
-
   set span(milliseconds: number) {
     this.#spanMs = milliseconds;
-    this.#loaded = false;
-    this.series.clear();
-    if (this.#visible) void this.reload();
+    this.#series.clear();
+    void this.reload();
   }
 
   async reload(): Promise<void> {
-    if (!this.#visible) {
-      this.#loaded = false;
-      return;
-    }
-    this.#loaded = true;
     const asked = ++this.#asked;
     const to = now();
     try {
-      const points = await fetchSeries(this.#node.name, to - this.#spanMs, to, 240);
+      const points = await api.series(this.#node.name, to - this.#spanMs, to, POINTS);
       if (asked !== this.#asked) return;
-      this.series.load(points);
+      this.#series.load(points);
       this.draw();
     } catch {
-      // Asked again when the stream is back, or the card comes into view.
-      this.#loaded = false;
+      // Asked again when the stream is back.
     }
   }
 
   update(node: NodeInfo): void {
     this.#node = node;
-    const named = node.place ?? node.name;
-    setText(this.#title, named);
-    const parts = node.place === undefined ? [] : [node.name];
-    if (node.meshAddress !== undefined) parts.push(node.meshAddress);
-    setText(this.#label, parts.join(" · "));
+    setText(this.#title, node.place ?? node.name);
+    const parts = [node.place === undefined ? undefined : node.name, node.meshAddress];
+    setText(this.#label, parts.filter((part) => part !== undefined).join(" · "));
     if (node.last !== undefined) this.#values(node.last);
     this.age();
   }
@@ -133,76 +124,62 @@ export class NodeCard {
       element.toggleAttribute("data-none", value === undefined);
     }
     if (reading.battery !== undefined) {
-      setText(this.#battery, `${fixed(reading.battery, 2)} V`);
-      this.#battery.title = "Battery";
+      setText(this.#battery, volts(reading.battery));
       this.#battery.classList.toggle("low", reading.battery < LOW_BATTERY);
     }
   }
 
   add(reading: ReadingJson): void {
-    const { last } = this.#node;
-    const newest = last === undefined || reading.time >= last.time ? reading : last;
-    this.update({
-      ...this.#node,
-      last: newest,
-      lastSeen: reading.received,
-      ...(reading.hops !== undefined && { hops: reading.hops }),
-      ...(reading.gateway !== undefined && { gateway: reading.gateway }),
-    });
-    this.series.add(Date.parse(reading.time) / 1000, reading.temperature ?? null, reading.humidity ?? null);
+    this.update(withReading(this.#node, reading));
+    this.#series.add(Date.parse(reading.time) / 1000, reading.temperature ?? null, reading.humidity ?? null);
   }
 
   /** Bound, so that it can stand for itself among what is to be drawn. */
   readonly draw = (): void => {
-    if (!this.#visible) return;
     const to = now() / 1000;
     const from = to - this.#spanMs / 1000;
-    this.series.trim(from);
-    // A node that is new has a short history: it fills the chart, instead of hiding at its edge.
-    const start = Math.min(to - SHORTEST_SPAN, Math.max(from, this.series.first ?? from));
-    this.#chart.show(this.series.columns(), start, to, this.#describe());
-  };
-
-  recolour(): void {
-    this.#chart.recolour();
-  }
-
-  #describe(): string {
-    const span = duration(this.#spanMs / 1000);
-    const extremes = this.series.extremes();
-    if (extremes === undefined) return `No readings in the last ${span}`;
-    const { temperature, humidity } = extremes;
-    return (
-      `Last ${span}: temperature ${fixed(temperature[0], 1)} to ${fixed(temperature[1], 1)} °C, ` +
-      `humidity ${fixed(humidity[0], 1)} to ${fixed(humidity[1], 1)} %`
+    this.#series.trim(from);
+    // A node that is new has a short history: it fills the width, instead of hiding at its edge.
+    const start = Math.min(to - SHORTEST_SPAN, Math.max(from, this.#series.first ?? from));
+    const [times, temperatures, humidities] = this.#series.columns();
+    this.#lines.dataset.points = `${this.#series.length}`;
+    const upper = sparkline(times, temperatures, start, to, UPPER, 0.8);
+    const lower = sparkline(times, humidities, start, to, LOWER, 3);
+    this.#lines.replaceChildren(
+      ...[[upper, "warm"] as const, [lower, "cool"] as const].flatMap(([{ line, area }, kind]) => [
+        s("path", { d: area, class: `${kind} area` }),
+        s("path", { d: line, class: `${kind} line` }),
+      ]),
     );
-  }
-
-  get health(): Health {
-    const { lastSeen } = this.#node;
-    if (lastSeen === undefined) return "waiting";
-    // Down-sampled history stretches the interval, so it only ever makes the judgement milder.
-    const limit = Math.max(QUIET_MS, MISSED * 1000 * (this.series.interval ?? 0));
-    return now() - Date.parse(lastSeen) > limit ? "silent" : "fresh";
-  }
+  };
 
   /** What changes by itself as time goes on. */
   age(): void {
     const { lastSeen, hops, gateway, refused } = this.#node;
-    const { health } = this;
-    this.element.dataset.health = health;
+    const state = deviceState(this.#node);
+    this.element.dataset.state = state;
+    const seen = vitalsOf(this.#node).lastSeen;
     setText(
       this.#seen,
       lastSeen === undefined
         ? "waiting for its first reading"
-        : `${health === "silent" ? "silent, last seen " : ""}${ago(Date.parse(lastSeen), now())}`,
+        : `${state === "silent" ? "silent, last seen " : ""}${ago(seen ?? 0, now())}`,
     );
-    const way = [
-      ...(hops === undefined ? [] : [plural(hops, "hop")]),
-      ...(gateway === undefined ? [] : [gateway]),
-    ];
-    setText(this.#way, way.join(" → "));
+    const way = [hops === undefined ? undefined : plural(hops, "hop"), gateway];
+    setText(this.#way, way.filter((part) => part !== undefined).join(" → "));
     this.#refused.hidden = refused === 0;
     setText(this.#refused, `${refused} refused`);
   }
+}
+
+/** What is known of a node when a reading of it has come. */
+export function withReading(node: NodeInfo, reading: ReadingJson): NodeInfo {
+  const { last } = node;
+  return {
+    ...node,
+    last: last === undefined || reading.time >= last.time ? reading : last,
+    lastSeen: reading.received,
+    ...(reading.hops !== undefined && { hops: reading.hops }),
+    ...(reading.gateway !== undefined && { gateway: reading.gateway }),
+  };
 }

@@ -1,4 +1,15 @@
-import type { SeriesPoint } from "./client.js";
+import type { SeriesPoint as Point } from "../store/store.js";
+
+/** A point of `GET /api/series`. */
+export type SeriesPoint = Omit<Point, "time"> & { readonly time: string };
+
+/** Seconds since 1970, then values: columns as uPlot takes them. */
+export interface Track {
+  readonly times: readonly number[];
+  readonly mean: readonly (number | null)[];
+  readonly min?: readonly (number | null)[];
+  readonly max?: readonly (number | null)[];
+}
 
 /** Seconds since 1970, °C, %RH: columns as the chart takes them. */
 export type Columns = [times: number[], temperatures: (number | null)[], humidities: (number | null)[]];
@@ -78,22 +89,39 @@ export class Series {
     });
     return columns;
   }
-
-  /** Least and most of both, for a text that says what the chart shows. */
-  extremes(): { temperature: [number, number]; humidity: [number, number] } | undefined {
-    const temperatures = this.#temperatures.filter((value) => value !== null);
-    const humidities = this.#humidities.filter((value) => value !== null);
-    if (temperatures.length === 0 || humidities.length === 0) return undefined;
-    return { temperature: extreme(temperatures), humidity: extreme(humidities) };
-  }
 }
 
-function extreme(values: readonly number[]): [number, number] {
-  let least = values[0];
-  let most = values[0];
-  for (const value of values) {
-    least = Math.min(least, value);
-    most = Math.max(most, value);
-  }
-  return [least, most];
+/** Points of the history as charts take them, with holes where the node was silent. */
+export function tracksOf(
+  points: readonly SeriesPoint[],
+): Readonly<Record<"temperature" | "humidity" | "battery", Track>> {
+  const all = withHoles(points);
+  const times = all.map(({ time }) => time);
+  const column = (key: Exclude<keyof SeriesPoint, "time" | "count">) =>
+    all.map(({ point }) => point?.[key] ?? null);
+  return {
+    temperature: {
+      times,
+      mean: column("temperature"),
+      min: column("temperatureMin"),
+      max: column("temperatureMax"),
+    },
+    humidity: { times, mean: column("humidity"), min: column("humidityMin"), max: column("humidityMax") },
+    battery: { times, mean: column("battery") },
+  };
+}
+
+/** A line over a gap much longer than usual would be a guess. */
+const HOLE = 6;
+
+function withHoles(points: readonly SeriesPoint[]): { time: number; point?: SeriesPoint }[] {
+  const times = points.map(({ time }) => Date.parse(time) / 1000);
+  const gaps = times.slice(1).map((time, index) => time - times[index]);
+  const usual = gaps.toSorted((a, b) => a - b)[gaps.length >> 1] ?? 0;
+  return points.flatMap((point, index) => {
+    const time = times[index];
+    const here = { time, point };
+    const before = times[index - 1];
+    return index > 0 && time - before > HOLE * usual ? [{ time: (time + before) / 2 }, here] : [here];
+  });
 }

@@ -36,7 +36,7 @@ interface RequestFields {
 /** A node's side of OSCORE and CoAP, as little of it as a test needs. */
 export class TestNode {
   readonly spec: NodeSpec;
-  readonly #context: SecurityContext;
+  readonly context: SecurityContext;
   #next = 0;
   #messageId = 0;
 
@@ -45,7 +45,7 @@ export class TestNode {
     const masterSalt = new Uint8Array(8).fill(index + 101);
     const [nodeId, serverId] = [new Uint8Array([index >> 8, index]), new Uint8Array([0xff])];
     this.spec = { name, oscore: { masterSecret, masterSalt, nodeId, serverId }, ...spec };
-    this.#context = deriveContext(hostCrypto, {
+    this.context = deriveContext(hostCrypto, {
       masterSecret,
       masterSalt,
       senderId: nodeId,
@@ -56,7 +56,7 @@ export class TestNode {
   request(payload: Uint8Array, fields: RequestFields = {}): Sent {
     const partialIv = fields.partialIv ?? this.#next++;
     const { message, exchange } = protectRequest(
-      this.#context,
+      this.context,
       {
         type: fields.type ?? Type.CON,
         code: fields.code ?? Code.POST,

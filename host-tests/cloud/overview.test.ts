@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { FastifyInstance } from "fastify";
 import { buildApp } from "../../cloud/http/app.js";
-import type { AlarmJson, MeshJson, SummaryJson } from "../../cloud/overview.js";
+import type { AlarmJson, MeshJson, SummaryJson } from "../../cloud/overview-json.js";
 import { Bench, EPOCH, TestNode } from "./helpers.js";
 
 const MINUTE = 60_000;

@@ -141,7 +141,7 @@ describe("npm start", function () {
     }
   });
 
-  it("shows cards, a chart with points and a refused tampering in a real browser", async function () {
+  it("shows cards, a line with points and a refused tampering in a real browser", async function () {
     const executablePath = findChromium();
     if (executablePath === undefined) {
       assert.notEqual(process.env.CI, "true", "CI needs a Chromium");
@@ -162,7 +162,7 @@ describe("npm start", function () {
         .first()
         .waitFor({ timeout: 40_000 });
       const few = ["0", "1", "2"].map((points) => `:not([data-points="${points}"])`).join("");
-      await page.locator(`[data-testid="chart"]${few}`).first().waitFor({ timeout: 40_000 });
+      await page.locator(`[data-testid="spark"]${few}`).first().waitFor({ timeout: 40_000 });
       assert.deepEqual(errors, []);
     } finally {
       await browser?.close();
