@@ -29,6 +29,8 @@ export class Metrics {
   readonly events = new Counters();
   /** Requests to nodes by how they ended: "answered" and "failed". */
   readonly downlinks = new Counters();
+  /** Readings passed on to others. */
+  readonly feed = new Counters();
   /** Failed commits. */
   readonly commits = new Counters();
   readonly commitSeconds: Histogram;
@@ -43,6 +45,12 @@ export class Metrics {
     this.#counts("readings_total", "Readings by outcome", "outcome", this.readings);
     this.#counts("events_total", "Security and system events by reason", "reason", this.events);
     this.#counts("downlinks_total", "Requests to nodes by outcome", "outcome", this.downlinks);
+    this.#counts(
+      "feed_total",
+      "Readings passed on over MQTT, and those given up, by outcome",
+      "outcome",
+      this.feed,
+    );
     this.#counts("commits_total", "Transactions by outcome", "outcome", this.commits);
     const drops = this.#drops;
     new Counter({

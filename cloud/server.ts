@@ -11,6 +11,7 @@ import { buildApp } from "./http/app.js";
 import { loadAssets } from "./http/assets.js";
 import { loadTls, type TlsFiles } from "./http/tls.js";
 import type { Live } from "./live.js";
+import { MqttFeed } from "./mqtt.js";
 import type { Registry } from "./registry.js";
 import { openDataDirectory, tokenFileOf } from "./store/datadir.js";
 import { openPostgres } from "./store/postgres.js";
@@ -46,6 +47,8 @@ export interface ServerOptions {
   readonly openOnLoopback?: boolean;
   /** HTTP requests of one address a minute, those of this machine aside. Default 1200. */
   readonly rateLimit?: number;
+  /** An MQTT broker that readings are passed on to: see mqtt.ts. Default: none. */
+  readonly mqtt?: { readonly url: string; readonly prefix?: string | undefined };
   /** Default: silent. */
   readonly log?: (entry: LogEntry) => void;
   /** What is kept of readings. Default: what they say. */
@@ -103,7 +106,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       database: database && { holdsKeys: (await database.registered()).some(({ context }) => context) },
     });
     open.push(async () => directory.release());
-    const store = database ?? openSqlite({ file: directory.storeFile });
+    const store = database ?? openSqlite({ file: directory.storeFile, thread: true });
     if (database === undefined) open.push(() => store.close());
     let driver: UdpDriver | undefined;
     const cloud = await createCloud({
@@ -123,6 +126,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     cloud.live.on("event", (event) =>
       log(event.severity === "info" ? "info" : "warning", event.reason, { ...event }),
     );
+
+    if (options.mqtt !== undefined) {
+      if (options.storage === "sealed") {
+        throw new StartupError(
+          "what is kept sealed alone cannot be passed on: choose MQTT_URL or --storage sealed",
+        );
+      }
+      const feed = new MqttFeed({ ...options.mqtt, ...cloud });
+      open.push(() => feed.stop());
+    }
 
     const coap = { host: "0.0.0.0", port: 5683, ...options.coap };
     driver = await UdpDriver.open(coap, cloud.metrics, options.sourceLimit);
@@ -151,6 +164,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         endpoint: cloud.endpoint,
         wallTime,
         trouble: () => (closing === undefined ? cloud.endpoint.trouble : "the server is stopping"),
+        onWrite: (who, what, status) => log("info", "http-write", { who, what, status }),
         onError: (error) => log("error", "http-error", { message: error.message, stack: error.stack }),
         assets: await loadAssets(),
       });
@@ -172,7 +186,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       };
     }
     cloud.note("server-started", "The server was started");
-    // Datagrams last: whoever gets an answer can also be seen on the page.
+    await cloud.endpoint.settle();
+    // Datagrams last, when the store is known to take something: whoever gets an answer can also be seen on the page.
     driver.start(cloud.endpoint);
     log("info", "listening", { http: httpUrl, coap: driver.address });
     return {

@@ -50,7 +50,8 @@ const program = newCommand(
     "Environment: HTTP_PORT, COAP_PORT, DATA_DIR; API_TOKEN (default: the file api-token in the data directory);\n" +
     "STORE_KEY, 64 hex digits (default: the file store.key there). Options come before the environment.\n" +
     "DATABASE_URL, postgres://USER:PASSWORD@HOST:PORT/DATABASE: everything but the keys is kept in PostgreSQL, and\n" +
-    "several servers with the same store.key may share it.",
+    "several servers with the same store.key may share it.\n" +
+    "MQTT_URL, mqtt://USER:PASSWORD@HOST:PORT: readings are passed on to this broker, under MQTT_PREFIX (oscore-mesh).",
 )
   .option("--http <address>", "where the page and the API listen (default: 127.0.0.1:8080)", address)
   .option("--coap <address>", "where CoAP over UDP listens (default: 0.0.0.0:5683)", address)
@@ -107,6 +108,9 @@ try {
     rateLimit: options.rateLimit,
     ...(tlsCert !== undefined && tlsKey !== undefined && { tls: { cert: tlsCert, key: tlsKey } }),
     ...(process.env.DATABASE_URL && { databaseUrl: process.env.DATABASE_URL }),
+    ...(process.env.MQTT_URL && {
+      mqtt: { url: process.env.MQTT_URL, prefix: process.env.MQTT_PREFIX || undefined },
+    }),
     ...(options.keep !== undefined && { keep: options.keep }),
     ...(options.quiet !== true && { log: logLine }),
   });

@@ -30,6 +30,8 @@ export interface HttpContext extends AccessOptions {
   /** Why the server should get no traffic now; `undefined` when it is fine. */
   readonly trouble: () => string | undefined;
   readonly onError: (error: Error) => void;
+  /** Somebody has changed something, or talked to a node. */
+  readonly onWrite?: (who: string, what: string, status: number) => void;
   readonly assets: ReadonlyMap<string, Asset>;
   /** Requests of one address a minute, those of this machine aside. Default 1200. */
   readonly rateLimit?: number | undefined;
@@ -110,6 +112,10 @@ export function buildApp(context: HttpContext): FastifyInstance {
       { method: request.method, route, status: reply.statusCode },
       reply.elapsedTime / 1000,
     );
+    const { identity, method } = request;
+    if (identity !== undefined && method !== "GET" && method !== "HEAD") {
+      context.onWrite?.(identity.name, `${method} ${request.url.split("?")[0]}`, reply.statusCode);
+    }
     if (reply.statusCode >= 400) metrics.drop("http", `${reply.statusCode}`);
   });
   app.setNotFoundHandler((request, reply) =>

@@ -161,7 +161,7 @@ export async function restoreToPostgres(
 
 async function restoreTables(client: ClientBase, source: Database.Database): Promise<void> {
   const names = TABLES.map(({ name }) => name).join(", ");
-  await client.query(`TRUNCATE ${names}, sequences RESTART IDENTITY`);
+  await client.query(`TRUNCATE ${names}, sequences, outbox RESTART IDENTITY`);
   for (const { name, restore, numbered } of TABLES) {
     const select = source.prepare<[], Record<string, unknown>>(restore);
     const columns = select.columns().map((column) => column.name);

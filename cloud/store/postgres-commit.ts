@@ -36,6 +36,8 @@ WITH held AS MATERIALIZED (
   WHERE (SELECT held FROM whole)
   ON CONFLICT (context, partial_iv, position) DO NOTHING
   RETURNING id, context, partial_iv, position
+), put_out AS (
+  INSERT INTO outbox (reading) SELECT id FROM stored WHERE $37::bigint = 1
 ), put_sealed AS (
   INSERT INTO sealed (context, partial_iv, received, message)
   SELECT * FROM unnest($19::bigint[], $20::bigint[], $21::bigint[], $22::bytea[])
@@ -76,12 +78,20 @@ export class PostgresCommit {
   readonly #nodes: PostgresNodes;
   readonly #sequences: SequenceStock;
   readonly #server: string;
+  readonly #outbox: { readonly enabled: boolean };
 
-  constructor(database: PostgresDatabase, nodes: PostgresNodes, sequences: SequenceStock, server: string) {
+  constructor(
+    database: PostgresDatabase,
+    nodes: PostgresNodes,
+    sequences: SequenceStock,
+    server: string,
+    outbox: { readonly enabled: boolean },
+  ) {
     this.#database = database;
     this.#nodes = nodes;
     this.#sequences = sequences;
     this.#server = server;
+    this.#outbox = outbox;
   }
 
   /**
@@ -107,10 +117,11 @@ export class PostgresCommit {
     const pool = this.#database.commits;
     const stale = renewed
       ? await this.#database.transaction(
-          async (client) => write(client, batch, states, await this.#takeOver(client, batch)),
+          async (client) =>
+            write(client, batch, states, await this.#takeOver(client, batch), this.#outbox.enabled),
           { pool },
         )
-      : await write(pool, batch, states, new Set());
+      : await write(pool, batch, states, new Set(), this.#outbox.enabled);
     if (stale.size > 0) await this.#look(stale);
     for (const [context, state] of states) {
       if (stale.has(context)) continue;
@@ -189,6 +200,7 @@ async function write(
   batch: Batch,
   states: ReadonlyMap<ContextState, ReplayRecord>,
   stale: Set<ContextState>,
+  passedOn: boolean,
 ): Promise<Set<ContextState>> {
   for (;;) {
     const contexts = [...states.keys()].filter((context) => !stale.has(context));
@@ -196,7 +208,7 @@ async function write(
     const { rows } = await client.query<Answer>({
       name: "commit",
       text: COMMIT,
-      values: parametersOf(contexts, requests, states, batch),
+      values: [...parametersOf(contexts, requests, states, batch), passedOn ? 1 : 0],
     });
     const [answer] = rows;
     if (answer.held.length === contexts.length) {

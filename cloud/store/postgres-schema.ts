@@ -121,11 +121,25 @@ const STEPS: readonly string[] = [
     body text NOT NULL
   );
   `,
+  `
+  -- Readings to be passed on, and since when a server is at it.
+  CREATE TABLE outbox (reading bigint PRIMARY KEY, taken timestamptz);
+  `,
 ];
 
 export const POSTGRES_VERSION = STEPS.length;
 
-const TABLES = ["nodes", "contexts", "sequences", "readings", "means", "sealed", "events", "health"];
+const TABLES = [
+  "nodes",
+  "contexts",
+  "sequences",
+  "readings",
+  "means",
+  "sealed",
+  "events",
+  "health",
+  "outbox",
+];
 
 /**
  * Brings the tables to {@link POSTGRES_VERSION}, all or nothing; of several servers that start at once, one does it.

@@ -6,6 +6,7 @@ import { PostgresCommit } from "./postgres-commit.js";
 import { explainDatabaseError, PostgresDatabase } from "./postgres-connection.js";
 import { PostgresHistory } from "./postgres-history.js";
 import { PostgresNodes } from "./postgres-nodes.js";
+import { PostgresOutbox } from "./postgres-outbox.js";
 import { thinPostgres } from "./postgres-retention.js";
 import { migrate, POSTGRES_VERSION, storeVersion } from "./postgres-schema.js";
 import { SequenceStock } from "./postgres-sequences.js";
@@ -82,6 +83,7 @@ async function prepare({ queries, where }: PostgresDatabase, readonly: boolean):
 
 class PostgresStore implements Store {
   onChanged: (node: number | undefined) => void = () => {};
+  readonly outbox: PostgresOutbox;
   readonly #database: PostgresDatabase;
   readonly #readonly: boolean;
   readonly #sequences: SequenceStock;
@@ -97,7 +99,8 @@ class PostgresStore implements Store {
     this.#readonly = readonly_;
     this.#sequences = new SequenceStock(database);
     this.#nodes = new PostgresNodes(database, this.#sequences, server);
-    this.#commit = new PostgresCommit(database, this.#nodes, this.#sequences, server);
+    this.outbox = new PostgresOutbox(database);
+    this.#commit = new PostgresCommit(database, this.#nodes, this.#sequences, server, this.outbox);
     this.#history = new PostgresHistory(database.queries);
     this.#watch = new PostgresWatch(database, server, (node) => this.onChanged(node));
   }

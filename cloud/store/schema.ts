@@ -110,6 +110,12 @@ const STEPS: readonly string[] = [
     body TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  -- Readings to be passed on; where they are not kept for so long, they are not passed on either.
+  CREATE TABLE outbox (
+    reading INTEGER PRIMARY KEY REFERENCES readings (id) ON DELETE CASCADE
+  ) STRICT;
+  `,
 ];
 
 export const SCHEMA_VERSION = STEPS.length;

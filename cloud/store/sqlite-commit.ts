@@ -3,7 +3,10 @@ import { nullable } from "./rows.js";
 import type { Batch, ContextState, Outcome } from "./store.js";
 
 /** The hot path: all statements prepared once, one transaction for each batch. */
-export function prepareCommit(database: Database.Database): (batch: Batch, outcomes: Outcome[]) => void {
+export function prepareCommit(
+  database: Database.Database,
+  outbox: { readonly enabled: boolean },
+): (batch: Batch, outcomes: Outcome[]) => void {
   const insertReading = database.prepare(`
     INSERT INTO readings (node, time, temperature, humidity, battery, received, gateway, hops, context, partial_iv, position)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (context, partial_iv, position) DO NOTHING`);
@@ -20,6 +23,7 @@ export function prepareCommit(database: Database.Database): (batch: Batch, outco
   const insertSealed = database.prepare(
     "INSERT OR IGNORE INTO sealed (context, partial_iv, received, message) VALUES (?, ?, ?, ?)",
   );
+  const putOut = database.prepare("INSERT INTO outbox (reading) VALUES (?)");
   const upsertEvent = database.prepare(`
     INSERT INTO events (id, time, last, count, kind, severity, node, gateway, reason, detail)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -53,6 +57,7 @@ export function prepareCommit(database: Database.Database): (batch: Batch, outco
           reading.position,
         );
         reading.id = changes === 0 ? 0 : Number(lastInsertRowid);
+        if (outbox.enabled && changes > 0) putOut.run(lastInsertRowid);
       }
       if (request.sealed !== undefined) {
         insertSealed.run(context.id, request.partialIv, request.received, request.sealed);

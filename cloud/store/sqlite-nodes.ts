@@ -33,8 +33,9 @@ export class NodeTables {
       `UPDATE contexts SET sender_sequence = sender_sequence + @count WHERE id = @id
        RETURNING sender_sequence - @count AS first`,
     );
-    this.save = database.transaction((draft: NodeDraft) => this.#save(draft));
-    this.remove = database.transaction((id: number, now: number) => this.#remove(id, now));
+    // Immediate: one that reads first could not write any more when the thread that commits was between.
+    this.save = database.transaction((draft: NodeDraft) => this.#save(draft)).immediate;
+    this.remove = database.transaction((id: number, now: number) => this.#remove(id, now)).immediate;
   }
 
   claim(mark: Uint8Array): boolean {

@@ -65,10 +65,12 @@ export function thin(database: Database.Database, keep: Keep, now: number): bool
     if (first === null || first >= limit) return;
     const from = floor(first, span);
     const to = from + span;
-    database.transaction(() => {
-      if (make !== "") database.prepare(make).run({ from, to });
-      database.prepare(forget).run({ from, to });
-    })();
+    database
+      .transaction(() => {
+        if (make !== "") database.prepare(make).run({ from, to });
+        database.prepare(forget).run({ from, to });
+      })
+      .immediate();
     more ||= to < limit;
   };
   piece(

@@ -6,7 +6,9 @@ import { APPLICATION_ID, migrate, SCHEMA_VERSION } from "./schema.js";
 import { prepareCommit } from "./sqlite-commit.js";
 import { History } from "./sqlite-history.js";
 import { NodeTables } from "./sqlite-nodes.js";
+import { SqliteOutbox } from "./sqlite-outbox.js";
 import { type Keep, thin } from "./sqlite-retention.js";
+import { CommitThread, prepareConnection } from "./sqlite-thread.js";
 import type {
   Batch,
   CommitResult,
@@ -37,9 +39,14 @@ const Header = { length: 100, magic: "SQLite format 3\0", userVersion: 60, appli
  *
  * @param file path, or ":memory:"; made readable by its owner alone
  * @param readonly only look; a server may be writing
+ * @param thread commits are done in a thread of their own
  * @throws StartupError with a sentence for a person
  */
-export function openSqlite(options: { readonly file: string; readonly readonly?: boolean }): Store {
+export function openSqlite(options: {
+  readonly file: string;
+  readonly readonly?: boolean;
+  readonly thread?: boolean;
+}): Store {
   const { file, readonly = false } = options;
   if (file !== ":memory:") {
     if (!readonly) createPrivately(file);
@@ -55,15 +62,9 @@ export function openSqlite(options: { readonly file: string; readonly readonly?:
         throw new StartupError(`${file} is of an older version: start the server once`);
       return new SqliteStore(database);
     }
-    database.pragma("journal_mode = WAL");
-    // FULL: a commit is on the disk before it returns, not only in the system's cache.
-    database.pragma("synchronous = FULL");
-    database.pragma("foreign_keys = ON");
-    database.pragma("cache_size = -65536");
-    // Pages that change often are copied into the database once per 16 MB of log instead of once per 4.
-    database.pragma("wal_autocheckpoint = 4000");
+    prepareConnection(database);
     migrate(database, version);
-    return new SqliteStore(database);
+    return new SqliteStore(database, options.thread === true ? new CommitThread(file) : undefined);
   } catch (error) {
     database?.close();
     if (error instanceof StartupError) throw error;
@@ -118,18 +119,26 @@ class SqliteStore implements Store {
   /** Never: one server has the directory for itself. */
   onChanged: (node: number | undefined) => void = () => {};
   readonly #database: Database.Database;
+  readonly outbox: SqliteOutbox;
+  readonly #thread: CommitThread | undefined;
   readonly #commit: (batch: Batch, outcomes: Outcome[]) => void;
   readonly #nodes: NodeTables;
   readonly #history: History;
 
-  constructor(database: Database.Database) {
+  constructor(database: Database.Database, thread?: CommitThread) {
     this.#database = database;
-    this.#commit = prepareCommit(database);
+    this.#thread = thread;
+    this.outbox = new SqliteOutbox(database);
+    this.#commit = prepareCommit(database, this.outbox);
     this.#nodes = new NodeTables(database);
     this.#history = new History(database);
   }
 
   commit(batch: Batch, done: (result: CommitResult) => void): void {
+    if (this.#thread !== undefined) {
+      this.#thread.commit(batch, this.outbox.enabled, done);
+      return;
+    }
     const outcomes: Outcome[] = [];
     let result: CommitResult = outcomes;
     try {
@@ -201,6 +210,7 @@ class SqliteStore implements Store {
   }
 
   async close(): Promise<void> {
+    await this.#thread?.close();
     if (this.#database.open) this.#database.close();
   }
 }

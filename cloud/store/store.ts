@@ -221,11 +221,25 @@ export class ContextTaken extends Error {
   }
 }
 
+/** Readings that were stored and are still to be passed on to others, in the order of their commits. */
+export interface Outbox {
+  /** Whether what is stored from now on is to be passed on. */
+  enabled: boolean;
+  /** The oldest ones. They stay until they have {@link passed}. */
+  take(limit: number): Promise<ReadingRecord[]>;
+  passed(readings: readonly ReadingRecord[]): Promise<void>;
+  /** They did not pass, and another server may take them now; without this, in a minute. */
+  giveBack(readings: readonly ReadingRecord[]): Promise<void>;
+  /** Lets go of the oldest ones that exceed a number. @returns how many */
+  trim(most: number): Promise<number>;
+}
+
 /**
  * Where everything that must outlive the process is. `commit` is the hot path and calls back, at once where the store
  * is synchronous; everything else is rare and gives promises, so that a store across a network fits behind it too.
  */
 export interface Store {
+  readonly outbox: Outbox;
   /** Called when another server on the same store has changed a device: its number; `undefined` when it may be any. */
   onChanged: (node: number | undefined) => void;
   /**

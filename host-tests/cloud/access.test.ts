@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { connect } from "node:tls";
 import type { FastifyInstance, InjectOptions } from "fastify";
 import { TokenFile } from "../../cloud/access.js";
-import { buildApp } from "../../cloud/http/app.js";
+import { buildApp, type HttpContext } from "../../cloud/http/app.js";
 import { type LogEntry, startServer } from "../../cloud/server.js";
 import { Bench } from "./helpers.js";
 
@@ -20,7 +20,9 @@ describe("cloud access", () => {
   let app: FastifyInstance;
   const made: FastifyInstance[] = [];
 
-  const build = async (options: { openOnLoopback?: boolean; rateLimit?: number } = {}) => {
+  const build = async (
+    options: Partial<Pick<HttpContext, "openOnLoopback" | "rateLimit" | "onWrite">> = {},
+  ) => {
     const { registry, store, live, metrics, endpoint } = (await Bench.create()).cloud;
     const built = buildApp({
       ...options,
@@ -108,6 +110,19 @@ describe("cloud access", () => {
     assert.equal(await status({ method: "POST", url: "/api/nodes", payload: relay }), 401);
     tokens.remove("admin");
     assert.equal(await post(admin), 401);
+  });
+
+  it("logs who changed what, and no token", async () => {
+    const written: unknown[] = [];
+    app = await build({ onWrite: (...what) => written.push(what) });
+    const token = tokens.add("ann", "admin", new Date(0));
+    await status({ method: "POST", url: "/api/nodes", headers: bearer(token), payload: relay });
+    await status({ method: "DELETE", url: "/api/nodes/relay-1?x=1", headers: bearer(token) });
+    await status({ url: "/api/nodes", headers: bearer(token) });
+    assert.deepEqual(written, [
+      ["ann", "POST /api/nodes", 201],
+      ["ann", "DELETE /api/nodes/relay-1", 204],
+    ]);
   });
 
   it("limits wrong tokens, and requests, of one address", async () => {

@@ -20,7 +20,9 @@ export function crashNode(index: number): TestNode {
 }
 
 export async function openStore(place: string): Promise<Store> {
-  return place.startsWith("postgres") ? openPostgres({ url: place }) : openSqlite({ file: place });
+  return place.startsWith("postgres")
+    ? openPostgres({ url: place })
+    : openSqlite({ file: place, thread: true });
 }
 
 if (process.send !== undefined) {

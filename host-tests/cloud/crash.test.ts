@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Type } from "../../firmware/coap/message.js";
 import { Code } from "../../firmware/coap/numbers.js";
 import { Random } from "../../sim/random.js";
 import { crashNode, NODES, openStore } from "./crash-child.js";
@@ -64,7 +65,8 @@ class Reporter {
   #answered(datagram: Uint8Array): void {
     const sent = this.#under;
     const message = decode(datagram);
-    if ((message.messageId & REPLAYED) !== 0) {
+    // A response of its own (RFC 7252 §5.2.2), behind a commit that took long, has a number of the server's.
+    if (message.type !== Type.CON && (message.messageId & REPLAYED) !== 0) {
       // A reset, where one address got many errors already.
       if (message.code === Code.UNAUTHORIZED || message.code === Code.EMPTY) this.refused++;
       else this.taken++;
@@ -86,7 +88,7 @@ class Reporter {
 }
 
 describe("cloud killed under load", function () {
-  this.timeout(30_000 + ROUNDS * 5_000);
+  this.timeout(30_000 + ROUNDS * 20_000);
   let directory: string;
   let child: ChildProcess | undefined;
   const sockets: Socket[] = [];

@@ -14,6 +14,13 @@ export class MemoryStore implements Store {
   onChanged: (node: number | undefined) => void = () => {};
   /** What it holds itself, to be taken off where memory is measured. */
   bytes = 0;
+  readonly outbox = {
+    enabled: false,
+    take: async () => [],
+    passed: async () => {},
+    giveBack: async () => {},
+    trim: async () => 0,
+  };
   #next = 1;
 
   async claim(): Promise<boolean> {
