@@ -9,6 +9,8 @@ import { fail, newCommand } from "./cli.js";
 
 /** In the order of DESIGN §7. A suite is bench/NAME.ts with a default export that runs it. */
 const SUITES = ["oscore", "mesh", "modem", "server", "sim", "board"];
+/** Of a suite's work, where it can be less. */
+const SHORT = 0.02;
 const HISTORY = fileURLToPath(new URL("bench/history.json", import.meta.url));
 
 /** What was measured when, to be compared with: `rows` by name. */
@@ -23,8 +25,9 @@ type History = { [suite: string]: Recorded[] };
 const program = newCommand("bench", "Measures; every suite says in its notes what.")
   .argument("[suite...]", `${SUITES.join(", ")} (default: all)`)
   .option("--json <file>", "write the rows as JSON too")
+  .option("--short", "a quick look, whose figures are none to be quoted")
   .option("--record", "add the rows to the history that later runs are compared with")
-  .action(async (names: string[], options: { json?: string; record?: boolean }) => {
+  .action(async (names: string[], options: { json?: string; record?: boolean; short?: boolean }) => {
     const wrong = names.filter((name) => !SUITES.includes(name));
     if (wrong.length > 0) program.error(`error: there is no suite "${wrong[0]}": ${SUITES.join(", ")}`);
     const cpu = cpus()[0]?.model.trim() ?? "unknown";
@@ -37,7 +40,7 @@ const program = newCommand("bench", "Measures; every suite says in its notes wha
         console.log(`\n${suite}: not there yet`);
         continue;
       }
-      const rows = await run();
+      const rows = await run(options.short === true ? SHORT : 1);
       results[suite] = rows;
       const before = history[suite]?.at(-1);
       console.log(
@@ -58,10 +61,14 @@ const program = newCommand("bench", "Measures; every suite says in its notes wha
     if (options.record === true) record(history, results, cpu);
   });
 
-async function load(suite: string): Promise<(() => BenchRow[] | Promise<BenchRow[]>) | undefined> {
+async function load(
+  suite: string,
+): Promise<((scale: number) => BenchRow[] | Promise<BenchRow[]>) | undefined> {
   const file = new URL(`bench/${suite}.ts`, import.meta.url);
   if (!existsSync(file)) return undefined;
-  const module = (await import(file.href)) as { default?: () => BenchRow[] | Promise<BenchRow[]> };
+  const module = (await import(file.href)) as {
+    default?: (scale: number) => BenchRow[] | Promise<BenchRow[]>;
+  };
   return module.default ?? fail(`bench/${suite}.ts has no default export`);
 }
 
