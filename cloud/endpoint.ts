@@ -354,6 +354,17 @@ export class CloudEndpoint {
     // Not followed slowly: who measures more rarely from now on is not silent.
     device.interval = result.settings.interval * 1000;
     live.emit("node", registry.info(device));
+    if (!delivery.label.startsWith("PUT")) return;
+    const { interval, confirmable, batch } = result.settings;
+    const { name } = device.record;
+    this.#happened({
+      kind: "system",
+      severity: "info",
+      reason: "settings-changed",
+      detail: `${name} was told: every ${interval} s, ${confirmable ? "confirmable" : "non-confirmable"}, ${batch} in one message at most`,
+      node: name,
+    });
+    this.onWake();
   }
 
   // ── What is not accepted ────────────────────────────────────────────────────────────────────────────────────────

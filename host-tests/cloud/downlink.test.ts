@@ -263,6 +263,12 @@ describe("cloud to node", () => {
       bench.live.request.map(({ state }) => state),
       ["sent", "answered", "sent", "answered", "sent", "answered", "sent", "answered"],
     );
+    assert.deepEqual(
+      bench.live.event
+        .map(({ reason, node }) => [reason, node])
+        .filter(([reason]) => reason === "settings-changed"),
+      [["settings-changed", "node 1"]],
+    );
     assert.deepEqual(bench.live.request[3].result, {
       settings: { interval: 30, confirmable: false, batch: 8 },
     });

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { decodeCbor, encodeCbor } from "../../firmware/bytes/cbor.js";
 import { hex, toHex } from "../../firmware/bytes/hex.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";
-import { encodeUtf8 } from "../../firmware/bytes/utf8.js";
+import { decodeUtf8, encodeUtf8 } from "../../firmware/bytes/utf8.js";
 import { parseLinks } from "../../firmware/coap/link-format.js";
 import { type CoapMessage, type CoapOption, Type } from "../../firmware/coap/message.js";
 import { Code, ContentFormat, formatCode, OptionNumber } from "../../firmware/coap/numbers.js";
@@ -79,7 +79,7 @@ const put = (settings: Uint8Array, how: Ask = {}): Ask => ({
   payload: settings,
   ...how,
 });
-const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString();
+const textOf = (bytes: Uint8Array) => decodeUtf8(bytes) as string;
 
 describe("resources of a node", () => {
   it("tell what was measured, as text or as a reading", () => {
