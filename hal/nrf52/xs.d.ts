@@ -36,19 +36,23 @@ declare module "embedded:io/i2c" {
   }
 }
 
+/** ECMA-419 §13.4, §13.7. */
+interface Sample {
+  readonly thermometer?: { readonly temperature: number };
+  readonly hygrometer?: { readonly humidity: number };
+}
+
 declare module "embedded:sensor/Humidity-Temperature/SHTC3" {
-  import type { HumidityTemperatureSample } from "../hal.js";
   export default class SHTC3 {
     constructor(options: { sensor: { io: unknown; data: number; clock: number } });
-    sample(): HumidityTemperatureSample | undefined;
+    sample(): Sample | undefined;
   }
 }
 
 declare module "embedded:sensor/Humidity-Temperature/SI7020" {
-  import type { HumidityTemperatureSample } from "../hal.js";
   export default class SI7020 {
     constructor(options: { sensor: { io: unknown; data: number; clock: number } });
-    sample(): HumidityTemperatureSample | undefined;
+    sample(): Sample | undefined;
   }
 }
 

@@ -69,8 +69,15 @@ describe("board build: private names become plain ones", () => {
   });
 
   it("refuses what it would get wrong", () => {
-    assert.throws(() => openPrivateNames("class A { #x = 1; $x = 2; }"), PrivateNameError);
+    assert.throws(() => openPrivateNames("class A { #x = 1; $0 = 2; }"), PrivateNameError);
     assert.throws(() => openPrivateNames("class A { f() { return this.#nowhere; } }"), PrivateNameError);
+  });
+
+  it("classes share their names", () => {
+    const opened = openPrivateNames(
+      "class A { #x = 1; #y = 2; } class B { #z = 3; get #w() {} set #w(v) {} }",
+    );
+    assert.equal(opened, "class A { $0 = 1; $1 = 2; } class B { $0 = 3; get $1() {} set $1(v) {} }");
   });
 
   it("leaves source without private names alone", () => {

@@ -56,8 +56,8 @@ export function decodeFrame(bytes: Uint8Array): Frame | undefined {
 }
 
 export class AirHub {
-  /** Called with each frame of a board, for members of this process. `data` is only valid during the call. */
-  onFrame: ((frame: Frame) => void) | undefined;
+  /** Called with each frame of a board and its name, for members of this process. `data` is only valid during the call. */
+  onFrame: ((frame: Frame, sender: string) => void) | undefined;
   frames = 0;
   readonly #socket: Socket;
   /** Names by UDP port. */
@@ -117,7 +117,7 @@ export class AirHub {
     const name = this.#members.get(port) ?? this.#join(port);
     this.frames++;
     this.#forward(message, name, port);
-    this.onFrame?.(frame);
+    this.onFrame?.(frame, name);
   }
 
   #join(port: number): string {

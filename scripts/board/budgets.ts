@@ -10,8 +10,15 @@ export interface Measured extends Budget {
   readonly value: number;
 }
 
-/** Bytes of the application region that an image may take. */
-export const FLASH_LIMIT = 780 * 1024;
+/**
+ * Bytes of the application region that an image may take. The goal is 480 KB; what the present scope takes is above it
+ * (docs/BOARD.md, "Budgets"), so these hold it where it is.
+ */
+export const FLASH_LIMIT: Readonly<Record<string, number>> = {
+  node: 625 * 1024,
+  relay: 500 * 1024,
+  gateway: 660 * 1024,
+};
 
 /** What the JavaScript heap may have at the peak, garbage left out, by image. */
 export const HEAP_LIMIT: Readonly<Record<string, number>> = {

@@ -14,11 +14,10 @@ import {
 import { cpus } from "node:os";
 import { delimiter, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build as bundle, type Plugin } from "esbuild";
 import { Elf } from "./elf.js";
 import { figuresOf, type ImageFigures } from "./figures.js";
 import { modulesOf, unresolvedImports } from "./modules.js";
-import { openPrivateNames } from "./open-private.js";
+import { shrink, writeShrunk } from "./shrink.js";
 import type { BuildTools } from "./tools.js";
 
 export const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
@@ -68,7 +67,7 @@ export async function buildImage(
   const folder = join(REPOSITORY, "manifests", name);
   const modulesFolder = join(OUTPUT, "modules", name);
   const sources = moduleSources(join(folder, "manifest.json"));
-  const codeBy = await compile(name, sources, modulesFolder);
+  const codeBy = await compile(name, sources, modulesFolder, tools.moddable);
   // mcconfig refuses folders that do not exist; an image may use nothing of a folder that its manifest names.
   for (const source of sources) mkdirSync(join(modulesFolder, dirname(source)), { recursive: true });
   const intermediate = join(OUTPUT, "tmp", "nrf52", target, "release", name);
@@ -108,6 +107,7 @@ async function compile(
   name: string,
   sources: readonly string[],
   modulesFolder: string,
+  moddable: string,
 ): Promise<ReadonlyMap<string, number>> {
   mkdirSync(OUTPUT, { recursive: true });
   const fresh = mkdtempSync(join(OUTPUT, "tsc-"));
@@ -142,7 +142,7 @@ async function compile(
       return new Map();
     }
     const bundled = join(fresh, "bundled");
-    const codeBy = await bundleApp(out, join("manifests", name, "app.js"), bundled);
+    const codeBy = await shrinkApp(out, join("manifests", name, "app.js"), bundled, moddable);
     copyFileSync(join(out, "manifests", name, "main.js"), join(bundled, "manifests", name, "main.js"));
     mirror(bundled, modulesFolder);
     return codeBy;
@@ -151,52 +151,48 @@ async function compile(
   }
 }
 
-/**
- * Makes one module of an image's app and all of ours that it imports. Preloaded, a module's exports and imports and
- * every distinct name take slots in flash: a bundle without what nothing calls, and with short names, takes a third
- * less.
- */
-async function bundleApp(from: string, entry: string, to: string): Promise<ReadonlyMap<string, number>> {
-  const { metafile, outputFiles } = await bundle({
-    entryPoints: [join(from, entry)],
-    outfile: join(to, entry),
-    absWorkingDir: from,
-    bundle: true,
-    format: "esm",
-    target: "es2022",
-    // Moddable's modules are the manifest's.
-    external: ["embedded:*", "mc/*", "timer"],
-    minifyIdentifiers: true,
-    plugins: [plainNames],
-    metafile: true,
-    write: false,
-    logLevel: "silent",
-  }).catch((error: Error) => {
-    throw new BuildFailed(`Bundling ${entry}: ${error.message}`);
+/** Makes one module of an image's app and all of ours that it imports. */
+async function shrinkApp(
+  from: string,
+  entry: string,
+  to: string,
+  moddable: string,
+): Promise<ReadonlyMap<string, number>> {
+  const builtIn = builtInNames(readFileSync(join(moddable, "xs", "sources", "xsCommon.c"), "utf8"));
+  const shrunk = await shrink({ from, entry, builtIn, reserved: namesOfOthers() }).catch((error: Error) => {
+    throw new BuildFailed(`Shrinking ${entry}: ${error.message}`);
   });
-  for (const { path, contents } of outputFiles) {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, contents);
-  }
-  const folders = new Map<string, number>();
-  for (const { inputs } of Object.values(metafile.outputs)) {
-    for (const [input, { bytesInOutput }] of Object.entries(inputs)) {
-      const folder = input.split("/").slice(0, 2).join("/");
-      folders.set(folder, (folders.get(folder) ?? 0) + bytesInOutput);
-    }
-  }
-  return new Map([...folders].sort((a, b) => b[1] - a[1]));
+  writeShrunk(to, entry, shrunk);
+  return shrunk.codeBy;
 }
 
-const plainNames: Plugin = {
-  name: "plain names",
-  setup(build) {
-    build.onLoad({ filter: /\.js$/ }, ({ path }) => ({
-      contents: openPrivateNames(readFileSync(path, "utf8")),
-      loader: "js",
-    }));
-  },
-};
+/** Names that XS has in every image (`gxIDStrings`). */
+function builtInNames(xsCommon: string): Set<string> {
+  const from = xsCommon.indexOf("gxIDStrings[XS_ID_COUNT] = {");
+  const list = xsCommon.slice(from, xsCommon.indexOf("};", from));
+  const names = Array.from(list.matchAll(/"([^"]+)"/g), ([, name]) => name!);
+  if (names.length < 500) throw new BuildFailed("xs/sources/xsCommon.c has no list of XS's own names.");
+  return new Set(names);
+}
+
+/**
+ * Names that our code shares with what is not renamed: Moddable's modules as hal/nrf52/xs.d.ts declares them, what the
+ * manifests configure, what our C code asks for.
+ */
+function namesOfOthers(): Set<string> {
+  const names = new Set<string>();
+  const take = (path: string, pattern: RegExp) => {
+    for (const [, name] of readFileSync(path, "utf8").matchAll(pattern)) names.add(name!);
+  };
+  const files = (folder: string) =>
+    readdirSync(join(REPOSITORY, folder), { recursive: true, encoding: "utf8" }).map((file) =>
+      join(REPOSITORY, folder, file),
+    );
+  take(join(REPOSITORY, "hal", "nrf52", "xs.d.ts"), /([A-Za-z_$][\w$]*)/g);
+  for (const file of files("manifests")) if (file.endsWith(".json")) take(file, /"([A-Za-z_$][\w$]*)"/g);
+  for (const file of files("hal/nrf52/native")) take(file, /xsID_(\w+)/g);
+  return names;
+}
 
 /** Makes `to` like `from`, touching only what differs: make looks at times. */
 function mirror(from: string, to: string): void {

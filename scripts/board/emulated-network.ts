@@ -12,12 +12,13 @@ import { DEFAULT_SETTINGS } from "../../firmware/roles/identity.js";
 import { provision } from "../../firmware/roles/provisioning.js";
 import { SaraR4Simulator } from "../../sim/modem/sara-r4-simulator.js";
 import { FAST_SETTINGS } from "../../sim/modem/settings.js";
-import { UdpNetwork } from "../../sim/modem/udp-network.js";
+import { UdpNetwork, type UdpNetworkOptions } from "../../sim/modem/udp-network.js";
 import { type Device, type DeviceKind, newKeyRing, planNetwork } from "../../sim/network.js";
 import { PacedClock } from "../../sim/paced-clock.js";
 import { Random } from "../../sim/random.js";
 import { AirHub } from "./air-hub.js";
-import { type Complaint, EmulatedBoard } from "./emulator.js";
+import { Audit } from "./audit.js";
+import { type Complaint, EmulatedBoard, keepTime } from "./emulator.js";
 import { FlashStore, STORE_ADDRESS } from "./flash-store.js";
 
 const FLASH_BYTES = 0x100000;
@@ -37,6 +38,8 @@ export interface EmulatedNetworkOptions {
   /** Where flash files and the server's data are kept. */
   readonly directory: string;
   readonly httpPort?: number;
+  /** Kinds that wait to be switched on. */
+  readonly off?: readonly DeviceKind[];
   readonly onLine?: (device: string, line: string) => void;
 }
 
@@ -46,6 +49,16 @@ export interface Measured {
   /** °C and %RH, rounded to 1/100. */
   readonly temperature: number;
   readonly humidity: number;
+  /** Of this process, ms. */
+  readonly at: number;
+}
+
+/** When a board ends by itself: in the middle of a flash operation, or after some seconds; and what it tells. */
+export interface Limits {
+  readonly cut?: number;
+  readonly seconds?: number;
+  /** Whether it tells of calls of the SoftDevice. */
+  readonly calls?: boolean;
 }
 
 interface Running {
@@ -62,10 +75,14 @@ export class EmulatedNetwork {
   readonly server: RunningServer;
   readonly hub: AirHub;
   readonly devices: readonly Device[];
+  readonly audit: Audit;
   readonly #options: EmulatedNetworkOptions;
   readonly #modems: { network: UdpNetwork; socket: Socket | undefined }[] = [];
   readonly #clock = new PacedClock();
   readonly #stopping: (() => void)[] = [];
+  /** How often each board was switched on. */
+  readonly #lives = new Map<string, number>();
+  #switching: Promise<unknown> = Promise.resolve();
 
   private constructor(
     options: EmulatedNetworkOptions,
@@ -77,11 +94,16 @@ export class EmulatedNetwork {
     this.server = server;
     this.hub = hub;
     this.devices = devices;
+    const { netKey, ivIndex } = devices[0]!.identity.mesh;
+    this.audit = new Audit(netKey, ivIndex);
+    const addresses = new Map(devices.map(({ name, identity }) => [name, identity.mesh.address]));
+    hub.onFrame = ({ data }, sender) => this.audit.frame(sender, addresses.get(sender) ?? 0, data);
   }
 
   static async start(options: EmulatedNetworkOptions): Promise<EmulatedNetwork> {
     const { directory, seed, loss, nodes, relays, gateways, interval } = options;
     mkdirSync(directory, { recursive: true });
+    keepTime();
     const random = new Random(seed);
     const kinds = new Map<string, DeviceKind>();
     // Where there is a relay, it is needed: nodes and gateways do not hear each other.
@@ -114,24 +136,33 @@ export class EmulatedNetwork {
       await network.#register(device);
       network.#provision(device);
     }
-    for (const device of devices) await network.switchOn(device.name);
+    for (const { name, kind } of devices) if (!options.off?.includes(kind)) await network.switchOn(name);
     return network;
   }
 
-  /** Starts a board, with what its flash kept. */
-  async switchOn(name: string, cut?: number): Promise<EmulatedBoard> {
+  /** Starts a board, with what its flash kept. @param limits when it ends by itself */
+  switchOn(name: string, limits: Limits = {}): Promise<EmulatedBoard> {
+    // One after the other: the hub tells them apart by the order in which they join.
+    const started = this.#switching.then(() => this.#start(name, limits));
+    this.#switching = started.catch(() => undefined);
+    return started;
+  }
+
+  async #start(name: string, limits: Limits): Promise<EmulatedBoard> {
     const { emulator, elf, seed, onLine } = this.#options;
     const index = this.devices.findIndex((device) => device.name === name);
     const device = this.devices[index]!;
     const port = device.kind === "gateway" ? await freePort() : undefined;
+    const life = this.#lives.get(name) ?? 0;
+    this.#lives.set(name, life + 1);
     const joined = this.hub.expect(name);
     const board = new EmulatedBoard(emulator, elf[device.kind], {
       seed: seed * 100 + index + 1,
       air: this.hub.port,
       flash: this.#flashFile(name),
-      ...(device.kind === "node" && { sensor: `@${this.#sensorFile(index)}` }),
+      ...(device.kind === "node" && { sensor: `@${this.#sensorFile(index, life)}` }),
       ...(port !== undefined && { uart: [undefined, port] }),
-      ...(cut !== undefined && { cut }),
+      ...limits,
     });
     this.boards.set(name, { device, board });
     board.onLine = (_uart, line) => {
@@ -147,6 +178,7 @@ export class EmulatedNetwork {
           node: name,
           temperature: Number(values[1]) / 100,
           humidity: Number(values[2]) / 100,
+          at: performance.now(),
         });
       }
     };
@@ -154,6 +186,19 @@ export class EmulatedNetwork {
     await joined;
     if (port !== undefined) this.#attachModem(port, index);
     return board;
+  }
+
+  /** What the server has of a node, as its page shows it: `temperature humidity`, each as often as it is stored. */
+  async readings(node: string): Promise<string[]> {
+    const response = await fetch(`${this.server.httpUrl}/api/readings?node=${node}&limit=1000`);
+    const body = (await response.json()) as { temperature: number; humidity: number }[];
+    return body.map(({ temperature, humidity }) => `${temperature} ${humidity}`);
+  }
+
+  /** Counters of the server that speak of replays, with what they count. */
+  async replays(): Promise<string[]> {
+    const metrics = await (await fetch(`${this.server.httpUrl}/metrics`)).text();
+    return metrics.split("\n").filter((line) => /^[^#].*replay.* [1-9]/.test(line));
   }
 
   async stop(): Promise<void> {
@@ -197,20 +242,18 @@ export class EmulatedNetwork {
     writeFileSync(file, flash);
   }
 
-  /** Another value at each measurement, so that none can stand in for another. */
-  #sensorFile(index: number): string {
+  /** Another value at each measurement, also after a restart, so that none can stand in for another. */
+  #sensorFile(index: number, life: number): string {
     const file = join(this.#options.directory, `sensor-${index}.csv`);
-    const rows = Array.from(
-      { length: 2000 },
-      (_, i) => `${(18 + index + (i % 500) * 0.01).toFixed(2)},${(40 + ((i * 7) % 400) * 0.05).toFixed(2)}`,
-    );
-    writeFileSync(file, `${rows.join("\n")}\n`);
+    const row = (i: number) =>
+      `${(18 + (i % 500) * 0.01).toFixed(2)},${(40 + ((i * 7) % 400) * 0.05).toFixed(2)}`;
+    writeFileSync(file, `${Array.from({ length: 1000 }, (_, i) => row(life * 40 + i)).join("\n")}\n`);
     return file;
   }
 
   #attachModem(port: number, index: number): void {
     const clock = this.#clock;
-    const network = new UdpNetwork({ enter: (callback) => clock.enter(callback) });
+    const network = new AuditedNetwork({ enter: (callback) => clock.enter(callback) }, this.audit);
     const modem = new SaraR4Simulator({
       clock,
       network,
@@ -242,6 +285,21 @@ export class EmulatedNetwork {
     };
     clock.enter(() => modem.switchOn());
     attach();
+  }
+}
+
+/** The modem's network, and what the audit makes of what leaves by it. */
+class AuditedNetwork extends UdpNetwork {
+  readonly #audit: Audit;
+
+  constructor(options: UdpNetworkOptions, audit: Audit) {
+    super(options);
+    this.#audit = audit;
+  }
+
+  override send(socket: number, address: string, port: number, datagram: Uint8Array): void {
+    this.#audit.datagram(datagram);
+    super.send(socket, address, port, datagram);
   }
 }
 

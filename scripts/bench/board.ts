@@ -1,0 +1,24 @@
+/** What the firmware's work costs on the chip: the image manifests/bench in the emulator. */
+
+import { TIME_LIMIT } from "../board/budgets.js";
+import { BuildFailed, buildImage } from "../board/build.js";
+import { runBench } from "../board/selftest.js";
+import { findBuildTools, findEmulator, MissingTool } from "../board/tools.js";
+import type { BenchRow } from "./measure.js";
+
+export default async function run(): Promise<BenchRow[]> {
+  try {
+    const [tools, emulator] = [findBuildTools(), findEmulator()];
+    const { elf } = await buildImage("bench", tools, { target: "dk" });
+    return [...(await runBench(emulator, elf))].map(([name, value]) => ({
+      name,
+      value,
+      unit: "ms",
+      note: TIME_LIMIT[name] === undefined ? "" : `at most ${TIME_LIMIT[name]}`,
+    }));
+  } catch (error) {
+    if (!(error instanceof MissingTool || error instanceof BuildFailed)) throw error;
+    console.log(`board: skipped: ${error.message}`);
+    return [];
+  }
+}
