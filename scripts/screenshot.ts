@@ -17,9 +17,10 @@ const options = newCommand(
   .option("--width <px>", "width of the window", wholeNumber(320, 4000), 1280)
   .option("--height <px>", "height of the window", wholeNumber(320, 4000), 900)
   .option("--dark", "the dark theme", false)
+  .option("--at <place>", 'where on the page, such as "#/node/node-1"', "#/")
   .allowExcessArguments(false)
   .parse()
-  .opts<{ out: string; readings: number; width: number; height: number; dark: boolean }>();
+  .opts<{ out: string; readings: number; width: number; height: number; dark: boolean; at: string }>();
 
 const executablePath = findChromium();
 if (executablePath === undefined)
@@ -52,9 +53,10 @@ try {
     viewport: { width: options.width, height: options.height },
     colorScheme: options.dark ? "dark" : "light",
   });
-  await page.goto(system.server.httpUrl!);
-  await page.getByTestId("node-card").nth(4).waitFor();
+  await page.goto(`${system.server.httpUrl}/${options.at}`);
+  await page.getByTestId("connection").filter({ hasText: "Live" }).waitFor();
   await page.getByTestId("event-row").first().waitFor();
+  if (options.at === "#/") await page.getByTestId("node-card").nth(4).waitFor();
   await page.screenshot({ path: options.out });
   await browser.close();
   process.stdout.write(`\n${options.out}\n`);
