@@ -46,7 +46,11 @@ export interface Layout {
 const NAMED = 20;
 /** Room for names beside and for the gateway's below. */
 const LABEL = { x: 74, y: 26 };
-const CELL = { least: 260, height: 300, small: 200 };
+const CELL = { least: 260, height: 300 };
+/** Of many gateways, or of crowded ones: marks without names. */
+const SMALL_CELL = { least: 150, height: 160 };
+/** Gateways that have room for all that belongs to them. */
+const SPACIOUS = 6;
 /** Rings are wider than high: pages are, too. */
 const STRETCH = 1.9;
 const INNERMOST = 0.42;
@@ -60,10 +64,12 @@ export function layOut(mesh: MeshJson, width: number): Layout {
     0,
     ...gateways.map(({ rings }) => rings.reduce((sum, { nodes }) => sum + nodes.length, 0)),
   );
-  const named = most <= NAMED;
-  const columns = Math.max(1, Math.min(gateways.length, Math.floor(width / CELL.least)));
+  const crowded = gateways.some(({ rings }) => rings.some(({ count, nodes }) => count > nodes.length));
+  const named = most <= NAMED && !crowded && gateways.length <= SPACIOUS;
+  const { least, height } = gateways.length <= SPACIOUS ? CELL : SMALL_CELL;
+  const columns = Math.max(1, Math.min(gateways.length, Math.floor(width / least)));
   const rows = Math.ceil(gateways.length / columns);
-  const cell = { width: width / columns, height: gateways.length > 6 ? CELL.small : CELL.height };
+  const cell = { width: width / columns, height };
   const label = named ? LABEL : { x: 14, y: 26 };
   const ry = cell.height / 2 - label.y;
   const rx = Math.max(40, Math.min(cell.width / 2 - label.x, ry * STRETCH));
