@@ -16,7 +16,7 @@ import type { Device } from "./device.js";
 import { type Delivery, Downlinks } from "./downlink.js";
 import type { EventLog, Happening } from "./events.js";
 import { type Admitted, type Denied, Gatekeeper, plainError, replayed } from "./gatekeeper.js";
-import { healthEvents, healthText, mergeHealth } from "./health.js";
+import { healthEvents, healthFigures, healthText, mergeHealth } from "./health.js";
 import type { Live } from "./live.js";
 import type { Metrics } from "./metrics.js";
 import { type EventRecord, eventJson, type ReadingRecord, readingJson, type Severity } from "./model.js";
@@ -333,6 +333,7 @@ export class CloudEndpoint {
       time: received,
       source,
       body: healthText(merged.state),
+      ...(isGateway && { figures: healthFigures(merged.state) }),
     });
     this.#changed.add(device);
     for (const happening of healthEvents(

@@ -1,6 +1,7 @@
 import type { Health } from "../firmware/reading/reading.js";
 import type { Happening } from "./events.js";
 import { type HealthJson, iso, meshAddressText } from "./model.js";
+import type { HealthFigures } from "./store/store.js";
 
 /** A node that a gateway did not mention for so long is not heard any more. Reports name a part of them in turn. */
 const HEARD_LIFETIME_MS = 2 * 3_600_000;
@@ -105,6 +106,14 @@ export function healthJson({ time, health, drops, heard }: HealthState): HealthJ
     ...(drops.size > 0 && { drops: Object.fromEntries(drops) }),
     ...(hops.length > 0 && { heard: Object.fromEntries(hops) }),
   };
+}
+
+/** What is kept of a report for good. */
+export function healthFigures({ health, drops, heard }: HealthState): HealthFigures {
+  let dropped = 0;
+  for (const count of drops.values()) dropped += count;
+  const { rsrp, queue, battery } = health;
+  return { rsrp, queue, battery, dropped, heard: heard.size };
 }
 
 /** As kept in the store: JSON with maps as lists of pairs. */

@@ -75,6 +75,19 @@ const POINT = object("Point", ["time", "count"], {
   battery: MEAN,
 });
 
+const REPORTED = object("Reported", ["time", "count"], {
+  time: TIME,
+  count: WHOLE,
+  rsrp: MEAN,
+  rsrpMin: MEAN,
+  rsrpMax: MEAN,
+  queue: MEAN,
+  queueMax: MEAN,
+  battery: MEAN,
+  dropped: MEAN,
+  heard: MEAN,
+});
+
 const EVENT = object("Event", ["id", "time", "last", "count", "kind", "severity", "reason", "detail"], {
   id: TEXT,
   time: TIME,
@@ -191,7 +204,20 @@ const ERROR = object("Error", ["error", "message"], {
   message: { ...TEXT, description: "a sentence" },
 });
 
-export const SCHEMAS = [READING, HEALTH, SETTINGS, NODE, POINT, EVENT, REQUEST, SUMMARY, ALARM, MESH, ERROR];
+export const SCHEMAS = [
+  READING,
+  HEALTH,
+  SETTINGS,
+  NODE,
+  POINT,
+  REPORTED,
+  EVENT,
+  REQUEST,
+  SUMMARY,
+  ALARM,
+  MESH,
+  ERROR,
+];
 
 /** A route's description: its summary, what it answers by status, and that every other answer is an Error. */
 export function described(summary: string, tag: string, response: Record<number | string, object>) {

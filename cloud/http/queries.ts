@@ -70,6 +70,26 @@ export function queryRoutes(app: FastifyInstance, { registry, store }: HttpConte
     },
   );
 
+  app.get<{ Querystring: { node: string; from: string; to: string; points: number } }>(
+    "/api/health",
+    query(
+      described("A gateway's reports over equal spans of time", "history", { 200: list("Reported") }),
+      {
+        node: NAME,
+        from: TIME,
+        to: TIME,
+        points: { type: "integer", minimum: 1, maximum: 2000, default: 300 },
+      },
+      ["node", "from", "to"],
+    ),
+    async (request) => {
+      const { node, from, to, points } = request.query;
+      const span = range(from, to);
+      const series = await store.healthSeries(numberOf(registry, node), span.from!, span.to!, points);
+      return series.map((point) => ({ ...point, time: iso(point.time) }));
+    },
+  );
+
   app.get<{ Querystring: { node?: string; from?: string; to?: string; format: ExportName } }>(
     "/api/export",
     query(described("All readings as a file", "history", { 200: content(...EXPORT_TYPES) }), {

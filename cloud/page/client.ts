@@ -1,7 +1,7 @@
 import type { EventJson, NodeInfo, ReadingJson, RequestJson } from "../model.js";
 import type { AlarmJson, MeshJson, SummaryJson } from "../overview-json.js";
 import { token } from "./access.js";
-import type { SeriesPoint } from "./series.js";
+import type { HealthPoint, SeriesPoint } from "./series.js";
 import { EventStreamParser } from "./sse.js";
 
 /** Why the server did not do something. */
@@ -90,7 +90,13 @@ export const api = {
       to: new Date(to).toISOString(),
       points,
     }),
-  session: () => get<{ name: string; role: string }>("/api/session"),
+  health: (node: string, from: number, to: number, points: number) =>
+    get<HealthPoint[]>("/api/health", {
+      node,
+      from: new Date(from).toISOString(),
+      to: new Date(to).toISOString(),
+      points,
+    }),
   requests: (node: string) => get<RequestJson[]>(`${nodePath(node)}/requests`),
   /** Asks a node for a resource of its own: it answers when it is heard next, and the stream says so. */
   async ask(node: string, resource: "settings" | "stats", change?: object): Promise<void> {

@@ -1,7 +1,10 @@
-import type { SeriesPoint as Point } from "../store/store.js";
+import type { SeriesPoint as Point, HealthPoint as Report } from "../store/store.js";
 
 /** A point of `GET /api/series`. */
 export type SeriesPoint = Omit<Point, "time"> & { readonly time: string };
+
+/** A point of `GET /api/health`. */
+export type HealthPoint = Omit<Report, "time"> & { readonly time: string };
 
 /** Seconds since 1970, then values: columns as uPlot takes them. */
 export interface Track {
@@ -114,7 +117,9 @@ export function tracksOf(
 /** A line over a gap much longer than usual would be a guess. */
 const HOLE = 6;
 
-function withHoles(points: readonly SeriesPoint[]): { time: number; point?: SeriesPoint }[] {
+function withHoles<Point extends { readonly time: string }>(
+  points: readonly Point[],
+): { time: number; point?: Point }[] {
   const times = points.map(({ time }) => Date.parse(time) / 1000);
   const gaps = times.slice(1).map((time, index) => time - times[index]);
   const usual = gaps.toSorted((a, b) => a - b)[gaps.length >> 1] ?? 0;
@@ -124,4 +129,19 @@ function withHoles(points: readonly SeriesPoint[]): { time: number; point?: Seri
     const before = times[index - 1];
     return index > 0 && time - before > HOLE * usual ? [{ time: (time + before) / 2 }, here] : [here];
   });
+}
+
+/** Signal, queue, what was dropped and who is heard, of a gateway. */
+export function healthTracks(points: readonly HealthPoint[]): readonly Track[] {
+  const all = withHoles(points);
+  const times = all.map(({ time }) => time);
+  const column = (key: Exclude<keyof HealthPoint, "time" | "count">) =>
+    all.map(({ point }) => point?.[key] ?? null);
+  return [
+    { times, mean: column("rsrp"), min: column("rsrpMin"), max: column("rsrpMax") },
+    { times, mean: column("queue"), min: column("queue"), max: column("queueMax") },
+    { times, mean: column("dropped") },
+    { times, mean: column("heard") },
+    { times, mean: column("battery") },
+  ];
 }

@@ -55,6 +55,7 @@ const TABLES: readonly Table[] = [
   table("sealed", "context, partial_iv, received, message"),
   table("events", "id, time, last, count, kind, severity, node, gateway, reason, detail"),
   table("health", "node, time, source, body"),
+  table("health_history", "node, time, rsrp, queue, battery, dropped, heard"),
 ];
 
 /** Rows that are in hand at a time. */

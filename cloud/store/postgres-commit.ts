@@ -55,6 +55,11 @@ WITH held AS MATERIALIZED (
   WHERE (SELECT held FROM whole) ORDER BY h.node
   ON CONFLICT (node) DO UPDATE SET time = excluded.time, source = excluded.source, body = excluded.body
   WHERE health.time <= excluded.time
+), put_figures AS (
+  INSERT INTO health_history (node, time, rsrp, queue, battery, dropped, heard)
+  SELECT * FROM unnest($37::bigint[], $38::bigint[], $39::bigint[], $40::bigint[], $41::bigint[], $42::bigint[],
+    $43::bigint[])
+  WHERE (SELECT held FROM whole) ON CONFLICT DO NOTHING
 )
 SELECT (SELECT coalesce(array_agg(id::bigint), '{}') FROM held) AS held, coalesce(array_agg(id), '{}') AS ids,
   coalesce(array_agg(context::bigint), '{}') AS contexts, coalesce(array_agg(partial_iv), '{}') AS "partialIvs",
@@ -68,6 +73,8 @@ interface Answer {
   readonly partialIvs: readonly number[];
   readonly positions: readonly number[];
 }
+
+const FIGURES = ["rsrp", "queue", "battery", "dropped", "heard"] as const;
 
 /** How often a transaction that another one was in the way of is tried. */
 const ATTEMPTS = 3;
@@ -229,6 +236,7 @@ function parametersOf(
   const records = contexts.map((context) => states.get(context)!);
   const sealed = requests.filter((request) => request.sealed !== undefined);
   const readings = requests.flatMap((request) => request.readings);
+  const reports = health.filter(({ figures }) => figures !== undefined);
   return [
     contexts.length,
     bigints(contexts.map(({ id }) => id)),
@@ -266,6 +274,9 @@ function parametersOf(
     bigints(health.map(({ time }) => time)),
     texts(health.map(({ source }) => source)),
     texts(health.map(({ body }) => body)),
+    bigints(reports.map(({ node }) => node)),
+    bigints(reports.map(({ time }) => time)),
+    ...FIGURES.map((name) => bigints(reports.map(({ figures }) => figures?.[name]))),
   ];
 }
 

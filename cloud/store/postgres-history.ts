@@ -3,6 +3,7 @@ import type { EventRecord, ReadingRecord } from "../model.js";
 import { EVENT_TEXT, fromRow, likePattern, READING_COLUMNS, type Row } from "./rows.js";
 import type {
   EventQuery,
+  HealthPoint,
   ReadingPage,
   ReadingQuery,
   SealedMessage,
@@ -89,6 +90,20 @@ export class PostgresHistory {
   async series(node: number, from: number, to: number, points: number): Promise<SeriesPoint[]> {
     const span = Math.max(1, Math.ceil((to - from + 1) / points));
     const { rows } = await this.#queries.query<SeriesPoint>(SERIES, [node, from, to, span]);
+    return rows;
+  }
+
+  async healthSeries(node: number, from: number, to: number, points: number): Promise<HealthPoint[]> {
+    const span = Math.max(1, Math.ceil((to - from + 1) / points));
+    const mean = (column: string) => `avg(${column})::double precision`;
+    const { rows } = await this.#queries.query<HealthPoint>(
+      `SELECT trunc(avg(time))::bigint AS time, count(*) AS count, ${mean("rsrp")} AS rsrp, min(rsrp) AS "rsrpMin",
+         max(rsrp) AS "rsrpMax", ${mean("queue")} AS queue, max(queue) AS "queueMax",
+         ${mean("battery")} / 1000 AS battery, max(dropped) AS dropped, ${mean("heard")} AS heard
+       FROM health_history WHERE node = $1 AND time BETWEEN $2 AND $3
+       GROUP BY (time - $2) / $4::bigint ORDER BY 1`,
+      [node, from, to, span],
+    );
     return rows;
   }
 

@@ -63,6 +63,9 @@ export function thinPostgres(database: PostgresDatabase, keep: Keep, now: number
       await piece(client, now, keep.hourly, DAY, means(HOUR), [DAILY, forget(HOUR)]),
       await piece(client, now, keep.daily, DAY, means(DAY), [forget(DAY)]),
     ];
+    if (keep.raw !== undefined) {
+      await client.query("DELETE FROM health_history WHERE time < $1", [now - keep.raw]);
+    }
     if (keep.sealed !== undefined) {
       await client.query("DELETE FROM sealed WHERE received < $1", [now - keep.sealed]);
     }

@@ -125,6 +125,19 @@ const STEPS: readonly string[] = [
   -- Readings to be passed on, and since when a server is at it.
   CREATE TABLE outbox (reading bigint PRIMARY KEY, taken timestamptz);
   `,
+  `
+  CREATE TABLE health_history (
+    node integer NOT NULL,
+    time bigint NOT NULL,
+    rsrp integer,
+    queue integer,
+    battery integer,
+    dropped bigint,
+    heard integer,
+    PRIMARY KEY (node, time)
+  );
+  CREATE INDEX health_by_time ON health_history (time);
+  `,
 ];
 
 export const POSTGRES_VERSION = STEPS.length;
@@ -139,6 +152,7 @@ const TABLES = [
   "events",
   "health",
   "outbox",
+  "health_history",
 ];
 
 /**

@@ -16,6 +16,7 @@ import type {
   CommitResult,
   ContextRef,
   EventQuery,
+  HealthPoint,
   Keep,
   NodeDraft,
   ReadingPage,
@@ -157,6 +158,10 @@ class PostgresStore implements Store {
 
   series(node: number, from: number, to: number, points: number): Promise<SeriesPoint[]> {
     return this.#history.series(node, from, to, points);
+  }
+
+  healthSeries(node: number, from: number, to: number, points: number): Promise<HealthPoint[]> {
+    return this.#history.healthSeries(node, from, to, points);
   }
 
   events(query: EventQuery): Promise<EventRecord[]> {

@@ -116,6 +116,20 @@ const STEPS: readonly string[] = [
     reading INTEGER PRIMARY KEY REFERENCES readings (id) ON DELETE CASCADE
   ) STRICT;
   `,
+  `
+  -- What gateways have reported in numbers, one row a report.
+  CREATE TABLE health_history (
+    node INTEGER NOT NULL REFERENCES nodes (id),
+    time INTEGER NOT NULL,
+    rsrp INTEGER,
+    queue INTEGER,
+    battery INTEGER,
+    dropped INTEGER,
+    heard INTEGER,
+    PRIMARY KEY (node, time)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX health_by_time ON health_history (time);
+  `,
 ];
 
 export const SCHEMA_VERSION = STEPS.length;

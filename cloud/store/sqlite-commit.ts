@@ -32,6 +32,8 @@ export function prepareCommit(
     INSERT INTO health (node, time, source, body) VALUES (?, ?, ?, ?)
     ON CONFLICT (node) DO UPDATE SET time = excluded.time, source = excluded.source, body = excluded.body`);
 
+  const insertFigures = database.prepare("INSERT OR IGNORE INTO health_history VALUES (?, ?, ?, ?, ?, ?, ?)");
+
   return database.transaction((batch: Batch, outcomes: Outcome[]) => {
     // One context may have several requests in a batch: only its last state is written.
     const contexts = new Set<ContextState>();
@@ -83,6 +85,11 @@ export function prepareCommit(
         event.detail,
       );
     }
-    for (const { node, time, source, body } of batch.health) upsertHealth.run(node, time, source, body);
+    for (const { node, time, source, body, figures } of batch.health) {
+      upsertHealth.run(node, time, source, body);
+      if (figures === undefined) continue;
+      const { rsrp, queue, battery, dropped, heard } = figures;
+      insertFigures.run(node, time, ...[rsrp, queue, battery, dropped, heard].map(nullable));
+    }
   });
 }

@@ -1,7 +1,14 @@
 import type Database from "better-sqlite3";
 import type { EventRecord, ReadingRecord } from "../model.js";
 import { EVENT_TEXT, fromRow, likePattern, READING_COLUMNS, type Row } from "./rows.js";
-import type { EventQuery, ReadingQuery, SealedMessage, SealedQuery, SeriesPoint } from "./store.js";
+import type {
+  EventQuery,
+  HealthPoint,
+  ReadingQuery,
+  SealedMessage,
+  SealedQuery,
+  SeriesPoint,
+} from "./store.js";
 
 /** Looking back: readings, means of them, events, sealed messages. */
 export class History {
@@ -32,6 +39,19 @@ export class History {
         FROM means WHERE node = @node AND time BETWEEN @from AND @to
       )
       GROUP BY (time - CAST(@from AS INTEGER)) / CAST(@span AS INTEGER) ORDER BY 1`);
+  }
+
+  healthSeries(node: number, from: number, to: number, points: number): HealthPoint[] {
+    const span = Math.max(1, Math.ceil((to - from + 1) / points));
+    return this.#database
+      .prepare<[{ node: number; from: number; to: number; span: number }], HealthPoint>(
+        `SELECT CAST(avg(time) AS INTEGER) AS time, count(*) AS count, avg(rsrp) AS rsrp, min(rsrp) AS rsrpMin,
+           max(rsrp) AS rsrpMax, avg(queue) AS queue, max(queue) AS queueMax, avg(battery) / 1000 AS battery,
+           max(dropped) AS dropped, avg(heard) AS heard
+         FROM health_history WHERE node = @node AND time BETWEEN @from AND @to
+         GROUP BY (time - CAST(@from AS INTEGER)) / CAST(@span AS INTEGER) ORDER BY 1`,
+      )
+      .all({ node, from, to, span });
   }
 
   readings(query: ReadingQuery): ReadingRecord[] {

@@ -84,6 +84,8 @@ export function thin(database: Database.Database, keep: Keep, now: number): bool
   const forget = (span: number) => `DELETE FROM means WHERE span = ${span} AND time >= @from AND time < @to`;
   piece(means(HOUR), DAY, keep.hourly, DAILY, forget(HOUR));
   piece(means(DAY), DAY, keep.daily, "", forget(DAY));
+  if (keep.raw !== undefined)
+    database.prepare("DELETE FROM health_history WHERE time < ?").run(now - keep.raw);
   if (keep.sealed !== undefined) {
     database.prepare("DELETE FROM sealed WHERE received < ?").run(now - keep.sealed);
   }

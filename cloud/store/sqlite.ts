@@ -14,6 +14,7 @@ import type {
   CommitResult,
   ContextRef,
   EventQuery,
+  HealthPoint,
   NodeDraft,
   Outcome,
   ReadingPage,
@@ -191,6 +192,10 @@ class SqliteStore implements Store {
 
   async series(node: number, from: number, to: number, points: number): Promise<SeriesPoint[]> {
     return this.#history.series(node, from, to, points);
+  }
+
+  async healthSeries(node: number, from: number, to: number, points: number): Promise<HealthPoint[]> {
+    return this.#history.healthSeries(node, from, to, points);
   }
 
   async events(query: EventQuery): Promise<EventRecord[]> {

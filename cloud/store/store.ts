@@ -95,6 +95,37 @@ export interface HealthRecord {
   /** Where it came from, "host:port". */
   readonly source: string;
   readonly body: string;
+  /** What of it is kept for good; only of gateways. */
+  readonly figures?: HealthFigures;
+}
+
+/** What a gateway's report says in numbers. */
+export interface HealthFigures {
+  /** dBm */
+  readonly rsrp: number | undefined;
+  /** Datagrams that wait. */
+  readonly queue: number | undefined;
+  /** mV */
+  readonly battery: number | undefined;
+  /** Since its start, of all kinds. */
+  readonly dropped: number | undefined;
+  /** How many nodes it hears. */
+  readonly heard: number | undefined;
+}
+
+/** Reports of a gateway over equal spans of time: means, and the worst where that is what matters. */
+export interface HealthPoint {
+  readonly time: number;
+  readonly count: number;
+  readonly rsrp: number | null;
+  readonly rsrpMin: number | null;
+  readonly rsrpMax: number | null;
+  readonly queue: number | null;
+  readonly queueMax: number | null;
+  /** V */
+  readonly battery: number | null;
+  readonly dropped: number | null;
+  readonly heard: number | null;
 }
 
 /** A request that passed the replay window in memory, and what it brings. */
@@ -158,7 +189,7 @@ export interface SealedQuery {
 
 /** How long what is kept, in ms. What is absent is kept for ever. */
 export interface Keep {
-  /** Single readings; then they become hourly means. */
+  /** Single readings; then they become hourly means. Reports of gateways are let go of then. */
   readonly raw?: number;
   /** Hourly means; then they become daily ones. */
   readonly hourly?: number;
@@ -274,6 +305,8 @@ export interface Store {
   page(query: ReadingPage): Promise<ReadingRecord[]>;
   /** At most `points` spans of equal length between `from` and `to`; empty ones are left out. */
   series(node: number, from: number, to: number, points: number): Promise<SeriesPoint[]>;
+  /** As `series`, of a gateway's reports. */
+  healthSeries(node: number, from: number, to: number, points: number): Promise<HealthPoint[]>;
   /** Newest first. */
   events(query: EventQuery): Promise<EventRecord[]>;
   /** A page of the messages that were kept as received, by context and Partial IV. */

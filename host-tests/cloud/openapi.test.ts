@@ -69,6 +69,7 @@ const CALLS: Record<string, readonly { url: string; payload?: object; headers?: 
     "DELETE /api/requests/{id}": [{ url: "/api/requests/none", status: 404 }],
     "GET /api/readings": [{ url: `/api/readings?node=node-1&${span}`, status: 200 }],
     "GET /api/series": [{ url: `/api/series?node=node-1&${span}&points=3`, status: 200 }],
+    "GET /api/health": [{ url: `/api/health?node=node-1&${span}&points=3`, status: 200 }],
     "GET /api/export": [
       { url: "/api/export?format=csv", status: 200 },
       { url: "/api/export?format=senml", status: 200 },

@@ -186,6 +186,10 @@ describe("cloud page", function () {
     for (const part of ["−97 dBm", "connected", "LTE-M", "1 h", "3 dropped"])
       assert.ok(text.includes(part), `${part} in ${text}`);
     await page.getByTestId("heard").filter({ hasText: "Meeting room" }).waitFor({ state: "attached" });
+    await report();
+    const signal = page.locator('[data-quantity="signal"]:not([data-points="0"])').getByRole("img");
+    assert.match((await signal.getAttribute("aria-label")) ?? "", /Signal −97 to −97 dBm/);
+    assert.equal(await page.locator('[data-quantity="supply"]').isVisible(), false, "it told none");
     await page.close();
   });
 

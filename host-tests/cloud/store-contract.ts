@@ -570,6 +570,46 @@ export function describeStore(name: string, place: (suite: Mocha.Context) => Pro
         assert.deepEqual(await store.series(a.node.id, START + DAY, START + 2 * DAY, 6), []);
       });
 
+      it("keeps what gateways report in numbers, and draws spans of it", async () => {
+        const gateway = await register("g", 1);
+        for (let i = 0; i < 6; i++) {
+          const figures = { rsrp: -90 - i, queue: i, battery: undefined, dropped: 10 * i, heard: 4 };
+          const health = {
+            node: gateway.node.id,
+            time: START + i * MINUTE,
+            source: "a:1",
+            body: "1",
+            figures,
+          };
+          await commit(store, { health: [health] });
+        }
+        // Another server has it already; and one without numbers.
+        await commit(store, { health: [{ node: gateway.node.id, time: START, source: "a:1", body: "1" }] });
+        const halves = [
+          { first: 0, rsrp: -91 },
+          { first: 3, rsrp: -94 },
+        ];
+        const series = await store.healthSeries(gateway.node.id, START, START + 6 * MINUTE - 1, 2);
+        assert.deepEqual(
+          series,
+          halves.map(({ first, rsrp }) => ({
+            time: START + (first + 1) * MINUTE,
+            count: 3,
+            rsrp,
+            rsrpMin: rsrp - 1,
+            rsrpMax: rsrp + 1,
+            queue: first + 1,
+            queueMax: first + 2,
+            battery: null,
+            dropped: 10 * (first + 2),
+            heard: 4,
+          })),
+        );
+        await reopen();
+        await store.thin({ raw: HOUR }, START + HOUR + 3 * MINUTE);
+        assert.equal((await store.healthSeries(gateway.node.id, START, START + HOUR, 1))[0].count, 3);
+      });
+
       it("finds events by kind, name and time, the newest first", async () => {
         const events = Array.from({ length: 20 }, (_, i) =>
           event(`e${10 + i}`, {

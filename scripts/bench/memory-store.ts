@@ -82,6 +82,10 @@ export class MemoryStore implements Store {
   async page(): Promise<[]> {
     return [];
   }
+  async healthSeries(): Promise<[]> {
+    return [];
+  }
+
   async series(): Promise<[]> {
     return [];
   }

@@ -10,7 +10,7 @@ import { GatewayPanel } from "../gateway-panel.js";
 import { HistoryPanel, type Source, saveAs } from "../history-panel.js";
 import { withReading } from "../node-card.js";
 import { deviceHref, hrefOf } from "../router.js";
-import { tracksOf } from "../series.js";
+import { healthTracks, tracksOf } from "../series.js";
 import type { Context, View } from "../view.js";
 import { deviceState, gatewayConnected } from "../vitals.js";
 import { heading } from "./overview.js";
@@ -91,7 +91,8 @@ export class DeviceView implements View {
       }
     } else if (node.kind === "gateway") {
       this.#gateway = new GatewayPanel(node);
-      parts.push(this.#gateway.element);
+      this.#history = new HistoryPanel(this.#context, reports(node.name));
+      parts.push(this.#gateway.element, this.#history.element);
     } else {
       parts.push(
         h(
@@ -129,6 +130,7 @@ export class DeviceView implements View {
     this.#node = node;
     setText(this.#heading, node.place ?? node.name);
     this.#gateway?.update(node);
+    if (node.kind === "gateway") this.#history?.touch();
     this.#downlink?.update(node);
     this.age();
   }
@@ -250,6 +252,25 @@ function readings(node: string): Source {
       { label: "Save as CSV", save: save("csv", from, to) },
       { label: "Save as SenML", save: save("senml", from, to) },
     ],
+  };
+}
+
+function reports(gateway: string): Source {
+  return {
+    quantities: [
+      { name: "Signal", unit: "dBm", digits: 0, colour: "--cool", least: 10 },
+      { name: "Waiting", unit: "datagrams", digits: 1, colour: "--warm", least: 4 },
+      { name: "Dropped", unit: "since its start", digits: 0, colour: "--alarm", least: 10 },
+      { name: "Heard", unit: "nodes", digits: 0, colour: "--good", least: 4 },
+      { ...BATTERY, name: "Supply" },
+    ],
+    async load(from, to, points) {
+      const series = await api.health(gateway, from, to, points);
+      return {
+        tracks: healthTracks(series),
+        count: series.reduce((sum, { count: told }) => sum + told, 0),
+      };
+    },
   };
 }
 
