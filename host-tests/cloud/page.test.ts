@@ -119,11 +119,8 @@ describe("cloud page", function () {
     await page.mouse.move(box.x + box.width * 0.5, box.y + 60, { steps: 4 });
     await page.mouse.up();
     await page.getByTestId("back-to-now").waitFor();
-    const zoomed = Number(
-      await page
-        .waitForFunction("Number(document.querySelector('[data-quantity=temperature]').dataset.points) < 20")
-        .then(plotted),
-    );
+    await page.locator('[data-quantity="temperature"]:not([data-points="31"])').waitFor();
+    const zoomed = Number(await plotted());
     assert.ok(zoomed >= 8 && zoomed <= 12, `${zoomed} points`);
     await page.getByRole("button", { name: "Zoom out" }).click();
     await page.getByTestId("back-to-now").click();
@@ -221,7 +218,8 @@ describe("cloud page", function () {
     const page = await bench.open("#/");
     await bench.send(node.readings([{ age: 0, temperature: 2000, battery: 2250 }]).datagram);
     await page.getByTestId("strip").filter({ hasText: "battery at 2.25 V" }).waitFor();
-    await page.waitForFunction('document.title.startsWith("(1) ")');
+    await page.getByTestId("badge").filter({ hasText: "1" }).waitFor();
+    assert.equal(await page.title(), "(1) oscore-mesh");
     await page.getByTestId("nav-alarms").click();
     const alarm = page.getByTestId("open-alarms").getByTestId("alarm");
     await alarm.getByRole("button", { name: "Acknowledge: Battery low, Meeting room" }).click();
@@ -249,9 +247,9 @@ describe("cloud page", function () {
     assert.match((await row.textContent()) ?? "", /Changed or forged message.*node-1/s);
     // So many devices were added that there is more than a page.
     await page.getByTestId("older").click();
-    await page.waitForFunction('document.querySelectorAll("[data-testid=event-row]").length > 60');
+    await page.getByTestId("event-row").nth(60).waitFor();
     await page.getByTestId("kind").selectOption("security");
-    await page.waitForFunction('document.querySelectorAll("[data-kind=system]").length === 0');
+    await page.locator("[data-kind=system]").first().waitFor({ state: "detached" });
     await row.waitFor();
     assert.match(page.url(), /#\/events\?kind=security$/);
 
@@ -340,7 +338,7 @@ describe("cloud page", function () {
     await page.getByTestId("nav-nodes").focus();
     await page.keyboard.press("Enter");
     // On a new page one begins at its heading.
-    await page.waitForFunction('document.activeElement.tagName === "H1"');
+    await page.locator("h1:focus").waitFor();
     assert.equal(await focused(), "Nodes");
     await page.goBack();
     await page.locator("[data-testid=span] input:checked").focus();
