@@ -1,0 +1,80 @@
+/** The commands in a page of Markdown, and how each is run where nobody watches. */
+
+export type Plan =
+  | { readonly kind: "run"; readonly command: string }
+  /** It goes on until it is told to stop. */
+  | { readonly kind: "serve"; readonly command: string; readonly ready: RegExp }
+  | { readonly kind: "skip"; readonly why: string };
+
+/** Commands of npm in blocks of shell, fenced or indented; what stands behind `#` is for the reader. */
+export function commandsOf(page: string): string[] {
+  const commands: string[] = [];
+  let fence: string | undefined;
+  for (const line of page.split("\n")) {
+    const mark = /^```(\w*)/.exec(line);
+    if (mark !== null) fence = fence === undefined ? mark[1] : undefined;
+    const text = fence === undefined ? /^ {4}(npm .*)$/.exec(line)?.[1] : isShell(fence) ? line : undefined;
+    const command = text?.replace(/\s+#.*$/, "").trim();
+    if (command?.startsWith("npm ")) commands.push(command);
+  }
+  return commands;
+}
+
+function isShell(fence: string): boolean {
+  return fence === "sh" || fence === "bash" || fence === "shell";
+}
+
+/** Names that stand for something of the reader's own. */
+const EXAMPLES: readonly [name: RegExp, value: string][] = [
+  [/\bHEX\b/g, "410212340a920900ffadc6fc7408e49794a7952e8009d2c49eae81e5"],
+  [/\brun\.pcapng\b/g, "DIRECTORY/run.pcapng"],
+  [/ --(json|report|capture) FILE\b/g, " --$1 DIRECTORY/$1"],
+];
+
+/** What is made short: the documents speak of days and millions. */
+const SHORTER: readonly [long: RegExp, short: string][] = [
+  [/--minutes [\d.]+/g, "--minutes 0.05"],
+  [/--inputs \d+/g, "--inputs 2000"],
+  [/--days [\d.]+/g, "--days 0.1"],
+  [/--keep\b/g, ""],
+  [/--full\b/g, ""],
+];
+
+/** Commands that take long however they are called: that they exist and know their options is what is checked. */
+const LONG = /^npm run (bench|soak|mesh-study|mesh-day|test:\S+|energy|growth|fuzz)\b/;
+const SERVERS = /^npm (start|run (server|modem|sim-board|board|plugtest -- server))\b/;
+const NEEDS: readonly [what: RegExp, why: string][] = [
+  [/^npm (ci|install)\b/, "it installs what this command already needs"],
+  [/^npm test\b/, "it is the other half of CI"],
+  [/^npm run (flash|build:board|board|energy)\b|test:board/, "it needs the board's SDK"],
+];
+
+/** @param directory for what the command writes */
+export function howToRun(text: string, directory: string): Plan {
+  const documented = text.replace(/^npm ci && /, "");
+  if (/ --help\b/.test(documented)) return { kind: "run", command: documented };
+  for (const [what, why] of NEEDS) if (what.test(documented)) return { kind: "skip", why };
+  let command = documented;
+  for (const [name, value] of EXAMPLES) command = command.replace(name, value);
+  for (const [long, short] of SHORTER) command = command.replace(long, short);
+  command = command.replaceAll("DIRECTORY", directory).trim();
+  // What is still in capitals is the reader's own: a port, a board, a file.
+  if (/ [A-Z][A-Z_]{2,}\b/.test(command)) return { kind: "run", command: helpOf(command) };
+  if (SERVERS.test(command))
+    return { kind: "serve", command: onFreePorts(command), ready: /https?:\/\/|listen|ready|modem at/i };
+  if (LONG.test(command) && command === documented) return { kind: "run", command: helpOf(command) };
+  return { kind: "run", command };
+}
+
+function helpOf(command: string): string {
+  const [name] = /^npm run \S+/.exec(command) ?? [command];
+  return `${name} -- --help`;
+}
+
+function onFreePorts(command: string): string {
+  return command
+    .replace(/--http \S+/, "--http 127.0.0.1:0")
+    .replace(/--coap \S+/, "--coap 127.0.0.1:0")
+    .replace(/--tcp \d+/, "--tcp 0")
+    .replace(/--data \S+/, "");
+}
