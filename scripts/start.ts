@@ -1,8 +1,9 @@
 /** `npm start`: the whole system on this machine. */
 
 import { createWriteStream, existsSync } from "node:fs";
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import { StartupError } from "../cloud/errors.js";
+import { XsError, XsUnavailable, xsWorker } from "../sim/xs/worker.js";
 import { decimal, fail, newCommand, wholeNumber } from "./cli.js";
 import { showStatus } from "./start/status.js";
 import { startSystem } from "./start/system.js";
@@ -42,6 +43,11 @@ const command = newCommand(
     wholeNumber(0, 2 ** 32 - 1),
     1,
   )
+  .addOption(
+    new Option("--engine <name>", "what the devices run in: Node, or XS, the engine of the board")
+      .choices(["node", "xs"])
+      .default("node"),
+  )
   .option("--tamper", "put a hostile relay and a hostile gateway into the network", false)
   .option(
     "--measured <file>",
@@ -67,6 +73,7 @@ const options = command.opts<{
   interval: number;
   loss: number;
   seed: number;
+  engine: "node" | "xs";
   tamper: boolean;
   measured?: string;
   capture?: string;
@@ -75,9 +82,16 @@ const options = command.opts<{
 const measured = options.measured === undefined ? undefined : createWriteStream(options.measured);
 measured?.write("time,node,temperature,humidity\n");
 
+// A device's machine that somebody has killed: nothing goes on without it.
+process.on("uncaughtException", (error) => {
+  fail(error instanceof XsError ? error.message : (error.stack ?? String(error)));
+});
+
 try {
+  const compiling = () => process.stdout.write("XS is compiled first, once: up to a minute …\n");
   const system = await startSystem({
     ...options,
+    ...(options.engine === "xs" && { xsWorker: await xsWorker(compiling) }),
     dataDir: process.env.DATA_DIR || "data",
     httpPort: port("HTTP_PORT", 8080),
     coapPort: port("COAP_PORT", 5683),
@@ -92,6 +106,6 @@ try {
     measured?.end();
   });
 } catch (error) {
-  if (error instanceof StartupError) fail(error.message);
+  if (error instanceof StartupError || error instanceof XsUnavailable) fail(error.message);
   throw error;
 }

@@ -5,6 +5,7 @@ import { Device } from "../firmware/roles/device.js";
 import type { AdvertisingBearer, Crypto, KeyValueStore, ResetReason } from "../hal/hal.js";
 import { HostBoard } from "../hal/host/board.js";
 import { hostCrypto } from "../hal/host/crypto.js";
+import { type FirmwareRole, nodeEngine } from "./engine.js";
 import { type SimulatedRole, type Surroundings, simulatedRole } from "./roles.js";
 
 /** A board that is not on any air. */
@@ -30,7 +31,7 @@ export interface SimulatedBoardOptions {
   /** Bytes of the console, in the next event of the clock. */
   readonly onOutput?: (bytes: Uint8Array) => void;
   /** It has started with an identity. */
-  readonly onRole?: (role: SimulatedRole) => void;
+  readonly onRole?: (role: SimulatedRole<FirmwareRole>) => void;
 }
 
 /** How long the chip is away when it restarts, ms. */
@@ -75,7 +76,7 @@ export class SimulatedBoard {
       hal,
       print: (line) => this.#print(line),
       makeRole: (identity) => {
-        const made = simulatedRole(kind, hal, identity, around);
+        const made = simulatedRole(nodeEngine, kind, hal, identity, around);
         onRole?.(made);
         return made.role;
       },

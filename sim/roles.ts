@@ -1,12 +1,9 @@
 /** The firmware's roles over simulated hardware: a sensor that replays the recorded office, a modem with an internet. */
 
-import { GatewayRole } from "../firmware/roles/gateway.js";
 import type { Identity } from "../firmware/roles/identity.js";
-import { NodeRole } from "../firmware/roles/node.js";
-import { RelayRole } from "../firmware/roles/relay.js";
-import { Sht3x } from "../firmware/sensor/sht3x.js";
 import type { Hal } from "../hal/hal.js";
 import type { VirtualClock } from "./clock.js";
+import type { DeviceEngine, DeviceRole, Equipment } from "./engine.js";
 import type { ModemNetwork } from "./modem/modem-network.js";
 import type { SaraR4Simulator } from "./modem/sara-r4-simulator.js";
 import { FAST_SETTINGS } from "./modem/settings.js";
@@ -41,25 +38,29 @@ export interface Surroundings {
   readonly onMeasured?: (measured: Measured) => void;
 }
 
-export interface SimulatedRole {
-  readonly role: NodeRole | RelayRole | GatewayRole;
+export interface SimulatedRole<R extends DeviceRole> {
+  readonly role: R;
   readonly modem?: SaraR4Simulator;
 }
 
 let recorded: RecordedSeries | undefined;
 
 /** @throws Error for an identity without what this kind needs */
-export function simulatedRole(
+export function simulatedRole<R extends DeviceRole>(
+  engine: DeviceEngine<R>,
   kind: DeviceKind,
   hal: Hal,
   identity: Identity,
   around: Surroundings,
-): SimulatedRole {
-  if (kind === "relay") return { role: new RelayRole(hal, identity) };
-  return kind === "node" ? { role: node(hal, identity, around) } : gateway(hal, identity, around);
+): SimulatedRole<R> {
+  if (kind === "relay") return { role: engine.run(kind, identity, { hal }) };
+  if (kind === "node") return { role: engine.run(kind, identity, { hal, i2c: sensorBus(identity, around) }) };
+  const { modem, equipment } = gateway(hal, identity, around);
+  return { role: engine.run(kind, identity, equipment), modem };
 }
 
-function node(hal: Hal, identity: Identity, { clock, timeScale, onMeasured }: Surroundings): NodeRole {
+/** A bus with a sensor that measures the recorded office. */
+function sensorBus(identity: Identity, { clock, timeScale, onMeasured }: Surroundings): Sht3xModel["io"] {
   recorded ??= officeSeries();
   const model = new Sht3xModel({
     clock,
@@ -69,10 +70,14 @@ function node(hal: Hal, identity: Identity, { clock, timeScale, onMeasured }: Su
     model.onMeasured = ({ time, temperature, humidity }) =>
       onMeasured({ node: identity.name, time, temperature, humidity });
   }
-  return new NodeRole({ ...hal, sensor: new Sht3x({ sensor: { io: model.io } }) }, identity);
+  return model.io;
 }
 
-function gateway(hal: Hal, identity: Identity, around: Surroundings): SimulatedRole {
+function gateway(
+  hal: Hal,
+  identity: Identity,
+  around: Surroundings,
+): { equipment: Equipment; modem: SaraR4Simulator } {
   const { clock, internet, random, server, healthInterval } = around;
   const { modem, port } = simulatedModem({
     clock,
@@ -81,9 +86,6 @@ function gateway(hal: Hal, identity: Identity, around: Surroundings): SimulatedR
     random: random.fork(`modem ${identity.name}`),
   });
   const { apn, ...to } = { apn: "iot.example", ...server, ...identity.uplink };
-  const role = new GatewayRole({ ...hal, modem: port, queueStore: hal.storage }, identity, {
-    modem: { apn, server: to },
-    ...(healthInterval !== undefined && { healthInterval }),
-  });
-  return { role, modem };
+  const setting = { apn, server: to, ...(healthInterval !== undefined && { healthInterval }) };
+  return { equipment: { hal, modem: port, gateway: setting }, modem };
 }

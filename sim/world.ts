@@ -4,15 +4,13 @@
  */
 
 import { hostCrypto } from "#hal/crypto.js";
-import type { GatewayRole } from "../firmware/roles/gateway.js";
-import type { NodeRole } from "../firmware/roles/node.js";
-import type { RelayRole } from "../firmware/roles/relay.js";
 import type { Hal, KeyValueStore } from "../hal/hal.js";
 import { HostBoard } from "../hal/host/board.js";
 import { Air } from "./air/air.js";
 import { fixedRange } from "./air/propagation.js";
 import type { SimulatedRadio } from "./air/radio.js";
 import type { VirtualClock } from "./clock.js";
+import { type DeviceEngine, type DeviceRole, nodeEngine } from "./engine.js";
 import type { ModemNetwork } from "./modem/modem-network.js";
 import type { SaraR4Simulator } from "./modem/sara-r4-simulator.js";
 import { type Device, RANGE } from "./network.js";
@@ -37,13 +35,15 @@ export interface WorldOptions {
   /** ms between the health reports of a gateway. */
   readonly healthInterval?: number;
   readonly onMeasured?: (measured: Measured) => void;
+  /** What the devices run in. Default: this process. */
+  readonly engine?: DeviceEngine;
 }
 
 /** A device that is switched on. */
 export interface RunningDevice {
   readonly device: Device;
   readonly radio: SimulatedRadio;
-  readonly role: NodeRole | RelayRole | GatewayRole;
+  readonly role: DeviceRole;
   readonly modem?: SaraR4Simulator;
 }
 
@@ -109,7 +109,9 @@ export class World {
       }),
     };
     const around = { ...this.#options, random: this.#random };
-    const running = { device, radio, ...simulatedRole(device.kind, hal, device.identity, around) };
+    const engine: DeviceEngine = this.#options.engine ?? nodeEngine;
+    const made = simulatedRole(engine, device.kind, hal, device.identity, around);
+    const running = { device, radio, ...made };
     this.devices.set(device.name, running);
     running.role.start();
     return running;

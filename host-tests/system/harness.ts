@@ -11,6 +11,7 @@ import { provision } from "../../firmware/roles/provisioning.js";
 import type { KeyValueStore } from "../../hal/hal.js";
 import { MemoryStore } from "../../hal/host/storage.js";
 import { VirtualClock } from "../../sim/clock.js";
+import type { DeviceEngine } from "../../sim/engine.js";
 import type { ModemNetwork } from "../../sim/modem/modem-network.js";
 import { VirtualInternet } from "../../sim/modem/virtual-network.js";
 import { type Device, newKeyRing, planNetwork } from "../../sim/network.js";
@@ -28,6 +29,8 @@ export interface SystemOptions {
   readonly client?: (node: string) => OscoreIdentity;
   /** Between a gateway's modem and the virtual internet. */
   readonly wrapNetwork?: (gateway: string, network: ModemNetwork) => ModemNetwork;
+  /** What the devices run in; default: this process. */
+  readonly engine?: (clock: VirtualClock) => DeviceEngine;
 }
 
 /** 2026-01-01T00:00:00Z, as virtual time 0. */
@@ -91,6 +94,7 @@ export class TestSystem {
       timeScale: 6,
       healthInterval: 30_000,
       onMeasured: (measured) => this.measured.push(measured),
+      ...(this.#options.engine !== undefined && { engine: this.#options.engine(this.clock) }),
     });
   }
 

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
 import type { EventJson, ReadingJson } from "../../cloud/model.js";
 import { findChromium } from "../../scripts/start/chromium.js";
+import { XsUnavailable, xsWorker } from "../../sim/xs/worker.js";
 
 /** A process of ours, its output, and its end. */
 class Command {
@@ -98,16 +99,7 @@ describe("npm start", function () {
     return follow<ReadingJson>(url, "reading", ({ node }) => nodes.add(node).size === 5);
   };
 
-  it("shows readings of all five nodes as their sensors measured them, ends cleanly, and goes on where it was", async () => {
-    const options = ["--nodes", "5", "--relays", "3", "--loss", "0.1", "--interval", "2"];
-    const csv = join(directory, "measured.csv");
-    const first = start(...options, "--measured", csv);
-    const url = await pageOf(first);
-    await allNodes(url);
-    const readings = await get<ReadingJson[]>(`${url}/api/readings?limit=1000`);
-    assert.equal(await first.interrupt(), 0, first.output);
-    await assert.rejects(fetch(`${url}/healthz`), "the server is gone");
-
+  const assertMeasured = (readings: readonly ReadingJson[], csv: string) => {
     const rows = readFileSync(csv, "utf8").trim().split("\n").slice(1);
     const measured = new Set(
       rows.map((row) => {
@@ -118,6 +110,19 @@ describe("npm start", function () {
     for (const { node, temperature, humidity } of readings) {
       assert.ok(measured.has(`${node} ${temperature} ${humidity}`), `${node} ${temperature} ${humidity}`);
     }
+  };
+
+  it("shows readings of all five nodes as their sensors measured them, ends cleanly, and goes on where it was", async () => {
+    const options = ["--nodes", "5", "--relays", "3", "--loss", "0.1", "--interval", "2"];
+    const csv = join(directory, "measured.csv");
+    const first = start(...options, "--measured", csv);
+    const url = await pageOf(first);
+    await allNodes(url);
+    const readings = await get<ReadingJson[]>(`${url}/api/readings?limit=1000`);
+    assert.equal(await first.interrupt(), 0, first.output);
+    await assert.rejects(fetch(`${url}/healthz`), "the server is gone");
+
+    assertMeasured(readings, csv);
     for (const file of ["network.json", "store.db", "api-token"]) {
       assert.equal(statSync(join(dataDir, file)).mode & 0o077, 0, `${file} is for its owner only`);
     }
@@ -139,6 +144,32 @@ describe("npm start", function () {
       for (const [secret] of keys.matchAll(/[0-9a-f]{16,}/g))
         assert.ok(!text.includes(secret), "a key was printed");
     }
+  });
+
+  it("goes on in XS with what it had on Node, each device in a machine of its own", async function () {
+    this.timeout(240_000);
+    try {
+      await xsWorker();
+    } catch (error) {
+      if (error instanceof XsUnavailable) this.skip();
+      throw error;
+    }
+    const csv = join(directory, "measured-in-xs.csv");
+    const from = new Date().toISOString();
+    const options = ["--engine", "xs", "--nodes", "5", "--relays", "1", "--interval", "2", "--measured", csv];
+    const command = start(...options);
+    const url = await pageOf(command);
+    await allNodes(url);
+    const readings = await get<ReadingJson[]>(`${url}/api/readings?limit=1000&from=${from}`);
+    const events = await get<EventJson[]>(`${url}/api/events`);
+    assert.equal(await command.interrupt(), 0, command.output);
+    assert.match(command.output, /XS: 7 machines/);
+    assert.ok(readings.length >= 5);
+    assertMeasured(readings, csv);
+    assert.deepEqual(
+      events.filter(({ kind }) => kind === "security"),
+      [],
+    );
   });
 
   it("shows cards, a line with points and a refused tampering in a real browser", async function () {
@@ -211,11 +242,18 @@ describe("the command line", () => {
       "--interval",
       "--loss",
       "--seed",
+      "--engine",
       "--tamper",
       "DATA_DIR",
     ]) {
       assert.ok(output.includes(option), option);
     }
+  });
+
+  it("--engine xs without an XS says so in one sentence and exits 1", async () => {
+    const { code, output } = await run("start", ["--engine", "xs"], { XSNAP_WORKER: "/nowhere/xsnap" });
+    assert.equal(code, 1);
+    assert.equal(output, "XSNAP_WORKER=/nowhere/xsnap is not there.\n");
   });
 
   it("a port that is no number is named", async () => {

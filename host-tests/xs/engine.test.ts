@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { runTestFile } from "../../scripts/xs/run-test.js";
-import { XsError, XsMachine } from "../../scripts/xs/worker.js";
-import { XsUnavailable, xsWorker } from "../../sim/xs/worker.js";
+import { XsMachine } from "../../scripts/xs/worker.js";
+import { SyncMachine } from "../../sim/xs/sync-machine.js";
+import { XsError, XsUnavailable, xsWorker } from "../../sim/xs/worker.js";
 
 describe("XS", function () {
   this.timeout(60_000);
@@ -35,6 +36,21 @@ describe("XS", function () {
     await assert.rejects(machine.evaluate("missing()"), XsError);
     machine.close();
     await assert.rejects(machine.evaluate("1"), XsError);
+  });
+
+  it("answers within the call, and says when its process has ended", () => {
+    const machine = new SyncMachine(worker, "node-1");
+    machine.onCommand = (bytes) => bytes.map((byte) => byte + 1);
+    machine.evaluate("globalThis.handleCommand = (bytes) => issueCommand(bytes);");
+    assert.deepEqual(Uint8Array.from(machine.command(Uint8Array.of(1, 2))), Uint8Array.of(2, 3));
+    const large = new Uint8Array(300_000).fill(7);
+    assert.deepEqual(Uint8Array.from(machine.command(large)), large.fill(8));
+    assert.throws(() => machine.evaluate("missing()"), /^Error: node-1: .*missing/);
+    assert.equal(machine.command(Uint8Array.of(4))[0], 5);
+    process.kill(machine.pid!, "SIGKILL");
+    assert.throws(() => machine.command(Uint8Array.of(1)), /^Error: node-1: its XS machine has ended/);
+    assert.throws(() => machine.command(Uint8Array.of(1)), XsError);
+    machine.close();
   });
 
   for (const file of [

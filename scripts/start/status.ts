@@ -9,13 +9,14 @@ const REFRESH_INTERVAL = 1000;
  * @returns what ends it
  */
 export function showStatus(system: System, out: NodeJS.WriteStream): () => void {
-  const { server, world, tampering } = system;
+  const { server, world, tampering, machines } = system;
   const count = (kind: string) =>
     [...world.devices.values()].filter(({ device }) => device.kind === kind).length;
   const gateways = [...world.devices.values()].filter(({ device }) => device.kind === "gateway");
   out.write(
     `oscore-mesh: ${count("node")} nodes, ${count("relay")} relays, ${count("gateway")} gateways; ` +
       `CoAP on ${server.coapAddress.host}:${server.coapAddress.port}\n` +
+      (machines === undefined ? "" : `devices run in XS: ${machines} machines\n`) +
       (tampering === undefined ? "" : `hostile: a relay, and ${tampering.gateway}\n`) +
       `\n  Page: ${server.httpUrl}\n\n`,
   );
@@ -40,7 +41,7 @@ export function showStatus(system: System, out: NodeJS.WriteStream): () => void 
       clockTime(Date.now() - started),
       `${readings} readings of ${reporting.size} nodes`,
       `mesh ${sent} frames, ${heard === 0 ? 0 : Math.round((100 * (lost + collided)) / heard)} % lost`,
-      ...gateways.map(({ device, role }) => `${device.name} ${"modem" in role ? role.modem.state : ""}`),
+      ...gateways.map(({ device, role }) => `${device.name} ${role.modem?.state ?? ""}`),
     ];
     if (tampering !== undefined) parts.push(`${tampering.attempts} tamperings`);
     if (refused > 0) parts.push(`${refused} security events`);

@@ -24,6 +24,7 @@ import {
 import { PacedClock } from "../../sim/paced-clock.js";
 import { type Measured, World } from "../../sim/world.js";
 import { ClientFile } from "../oscore-http/client-file.js";
+import { XsEngine } from "../../sim/xs/engine.js";
 
 export interface SystemOptions {
   readonly nodes: number;
@@ -38,6 +39,8 @@ export interface SystemOptions {
   readonly httpPort: number;
   readonly coapPort: number;
   readonly onMeasured?: (measured: Measured) => void;
+  /** The XS worker that the devices run in; without it they run in this process. */
+  readonly xsWorker?: string;
   /** A pcapng file to be made of the air and the modems' UDP. */
   readonly capture?: string;
 }
@@ -47,6 +50,8 @@ export interface System {
   readonly world: World;
   readonly clock: PacedClock;
   readonly tampering: Tampering | undefined;
+  /** XS machines, where the devices run in XS. */
+  readonly machines: number | undefined;
   stop(): Promise<void>;
 }
 
@@ -79,6 +84,8 @@ async function startWorld(options: SystemOptions, server: RunningServer): Promis
   const tampering = options.tamper
     ? new Tampering({ clock, seed: options.seed, gateway: `gateway-${options.gateways + 1}` })
     : undefined;
+  const engine =
+    options.xsWorker === undefined ? undefined : new XsEngine({ worker: options.xsWorker, clock });
   const world = new World({
     clock,
     devices,
@@ -97,6 +104,7 @@ async function startWorld(options: SystemOptions, server: RunningServer): Promis
     timeScale: RECORDED_SECONDS / options.interval,
     healthInterval: Math.min(60_000, Math.max(5000, options.interval * 2000)),
     ...(options.onMeasured !== undefined && { onMeasured: options.onMeasured }),
+    ...(engine !== undefined && { engine }),
   });
   capture?.listen(world.air);
   clock.start();
@@ -109,12 +117,14 @@ async function startWorld(options: SystemOptions, server: RunningServer): Promis
     world,
     clock,
     tampering,
+    machines: engine?.machines,
     async stop() {
       clock.enter(() => {
         tampering?.stop();
         world.stop();
       });
       clock.stop();
+      engine?.close();
       for (const network of networks) network.shutDown();
       await capture?.close();
       await server.stop();

@@ -1,7 +1,8 @@
 /** One test file in an XS machine of its own. */
 
+import { XsError } from "../../sim/xs/worker.js";
 import { bundleTest, NeedsNode } from "./bundle.js";
-import { XsError, XsMachine } from "./worker.js";
+import { XsMachine } from "./worker.js";
 
 /** A file that takes longer has lost itself. */
 const LIMIT_MS = 600_000;

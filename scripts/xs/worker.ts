@@ -5,9 +5,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
-
-/** What the machine threw, or how its process ended. */
-export class XsError extends Error {}
+import { XsError } from "../../sim/xs/worker.js";
 
 interface Waiting {
   readonly resolve: (meter: number) => void;

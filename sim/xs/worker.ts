@@ -12,6 +12,9 @@ import { dirname, join } from "node:path";
 /** There is no XS here; the message is one sentence that says why. */
 export class XsUnavailable extends Error {}
 
+/** What a machine threw, or how its process ended. */
+export class XsError extends Error {}
+
 const PACKAGE = "@agoric/xsnap";
 
 /** The folder of the package, `undefined` where npm did not install it. */
