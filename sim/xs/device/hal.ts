@@ -3,6 +3,7 @@
 import type {
   AdvertisingBearer,
   Aead,
+  BlockCipher,
   Board,
   Cancel,
   Clock,
@@ -130,6 +131,36 @@ class RemoteCcm implements Aead {
     const plaintext = this.#call("ccmOpen", this.#key, this.tagLength, nonce, aad, sealed);
     return plaintext && deliver(plaintext, out);
   }
+
+  sealAt(nonce: Uint8Array, aad: Uint8Array, bytes: Uint8Array, at: number, length: number): void {
+    this.seal(nonce, aad, bytes.subarray(at, at + length), bytes.subarray(at));
+  }
+
+  openAt(nonce: Uint8Array, aad: Uint8Array, bytes: Uint8Array, at: number, length: number): boolean {
+    if (length < this.tagLength) return false;
+    if (this.open(nonce, aad, bytes.subarray(at, at + length), bytes.subarray(at)) !== undefined) return true;
+    bytes.fill(0, at, at + length - this.tagLength);
+    return false;
+  }
+}
+
+class RemoteAes implements BlockCipher {
+  readonly #call: Call;
+  readonly #key: Uint8Array;
+
+  constructor(call: Call, key: Uint8Array) {
+    this.#call = call;
+    this.#key = key.slice();
+  }
+
+  encrypt(block: Uint8Array, out: Uint8Array): void {
+    out.set(this.#call("aesEncrypt", this.#key, block));
+  }
+
+  mask(block: Uint8Array, bytes: Uint8Array, at: number, length: number): void {
+    const encrypted = this.#call("aesEncrypt", this.#key, block);
+    for (let i = 0; i < length; i++) bytes[at + i] ^= encrypted[i];
+  }
 }
 
 /** What a board has, below the HAL as there. */
@@ -141,14 +172,7 @@ function crypto(call: Call): Crypto {
     ccm: (key, tagLength) => new RemoteCcm(call, key, tagLength),
     aead: (algorithm, key) => (algorithm === 10 ? new RemoteCcm(call, key, 8) : undefined),
     cmac: (key, message) => call("cmac", key, message),
-    aesBlock: (key) => {
-      const kept = key.slice();
-      return {
-        encrypt: (block, out) => {
-          out.set(call("aesEncrypt", kept, block));
-        },
-      };
-    },
+    aesBlock: (key) => new RemoteAes(call, key),
     hkdfSha256: (salt, key, info, length) => call("hkdfSha256", salt, key, info, length),
     p256: { generate: absent, sharedSecret: absent },
     random: (length) => call("random", length),
