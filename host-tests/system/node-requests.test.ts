@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { InjectOptions } from "fastify";
 import { SETTINGS_KEY } from "../../firmware/roles/identity.js";
+import { NodeRole } from "../../firmware/roles/node.js";
 import { LogStore } from "../../hal/host/storage.js";
 import { PowerCut, TornMedium } from "../../sim/flash.js";
 import type { ModemNetwork } from "../../sim/modem/modem-network.js";
@@ -67,7 +68,7 @@ describe("requests to a node", () => {
     const before = system.readings.length;
     system.run(60);
     assert.ok(system.readings.slice(before).filter(({ node }) => node === "node-1").length >= 5);
-    assert.ok("outbox" in role && role.outbox.length === 0);
+    assert.ok(role instanceof NodeRole && role.outbox.length === 0);
     assertOnlyTruth(system);
   });
 
