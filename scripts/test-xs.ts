@@ -4,8 +4,11 @@ import { readdirSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { XsUnavailable, xsWorker } from "../sim/xs/worker.js";
-import { newCommand } from "./cli.js";
+import { BuildFailed } from "./board/build.js";
+import { MissingTool } from "./board/tools.js";
+import { fail, newCommand } from "./cli.js";
 import { REPOSITORY } from "./xs/bundle.js";
+import { checkPreloaded } from "./xs/preload-check.js";
 import { runTestFile } from "./xs/run-test.js";
 
 /** Folders of host-tests/ that test what runs on the board. */
@@ -15,7 +18,7 @@ const SLOW = ["mesh/day.test.ts", "mesh/commission.test.ts", "modem/recovery.tes
 
 const command = newCommand(
   "test:xs",
-  "Runs the firmware's host tests in XS, the engine of the board. Without the optional package @agoric/xsnap it says so, and exits 0.",
+  "Runs the firmware's host tests in XS, the engine of the board. With the Moddable SDK (MODDABLE) also the roles with every module preloaded. What is missing it says, and exits 0.",
 )
   .argument("[part...]", "only test files whose path contains one of these")
   .option("--slow", `also ${SLOW.join(", ")}`, false)
@@ -38,6 +41,20 @@ function testFiles(): string[] {
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
+}
+
+/** With the Moddable SDK only. */
+async function runPreloaded(): Promise<void> {
+  try {
+    const failures = await checkPreloaded();
+    for (const failure of failures) say(`       ${failure}`);
+    say(`${failures.length === 0 ? "ok  " : "FAIL"} the roles at work with every module preloaded`);
+    if (failures.length > 0) process.exitCode = 1;
+  } catch (error) {
+    if (error instanceof MissingTool) say(`preloaded modules: skipped: ${error.message}`);
+    else if (error instanceof BuildFailed) fail(error.message);
+    else throw error;
+  }
 }
 
 async function runAll(worker: string): Promise<void> {
@@ -76,3 +93,4 @@ try {
   say(`skipped: ${error.message}`);
   process.exitCode = require ? 1 : 0;
 }
+if (command.args.length === 0) await runPreloaded();

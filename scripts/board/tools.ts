@@ -55,7 +55,8 @@ export function findBuildTools(environment: NodeJS.ProcessEnv = process.env): Bu
   };
 }
 
-function findModdable(environment: NodeJS.ProcessEnv): { moddable: string; mcconfig: string } {
+/** The Moddable SDK and its tools. @throws MissingTool */
+export function findModdable(environment: NodeJS.ProcessEnv): { moddable: string; mcconfig: string } {
   const moddable = environment.MODDABLE;
   if (!moddable)
     throw new MissingTool(`MODDABLE is not set: it names the folder of the Moddable SDK. ${GUIDE}`);

@@ -20,8 +20,10 @@ import { SyncMachine } from "./sync-machine.js";
 const MACHINES = 16;
 
 export interface XsEngineOptions {
-  /** See `xsWorker`. */
+  /** See `xsWorker`, or a program that speaks alike. */
   readonly worker: string;
+  /** The worker has the devices' program already. */
+  readonly preloaded?: boolean;
   readonly clock: VirtualClock;
   /** Default 16. */
   readonly machines?: number;
@@ -32,10 +34,10 @@ class Host {
   readonly devices = new Map<number, HalCalls>();
   readonly #machine: SyncMachine;
 
-  constructor(worker: string, name: string, script: string) {
+  constructor(worker: string, name: string, script: string | undefined) {
     this.#machine = new SyncMachine(worker, name);
     this.#machine.onCommand = (bytes) => this.#answer(bytes);
-    this.#machine.evaluate(script);
+    if (script !== undefined) this.#machine.evaluate(script);
   }
 
   #answer(bytes: Uint8Array): Uint8Array {
@@ -166,13 +168,14 @@ class XsRole implements DeviceRole {
 
 export class XsEngine implements DeviceEngine {
   readonly #options: XsEngineOptions;
-  readonly #script: string;
+  readonly #script: string | undefined;
   readonly #hosts: Host[] = [];
   readonly #roles = new Set<XsRole>();
   #count = 0;
 
   constructor(options: XsEngineOptions) {
     this.#options = options;
+    if (options.preloaded) return;
     const entry = fileURLToPath(new URL("./device/main.ts", import.meta.url));
     this.#script = buildSync({ ...FOR_XS, entryPoints: [entry] }).outputFiles[0]!.text;
   }
