@@ -9,6 +9,7 @@ import { BuildFailed, type BuiltImage, buildImage, TARGETS, type Target } from "
 import { writeSection } from "./board/document.js";
 import { EmulatedNetwork } from "./board/emulated-network.js";
 import { endure } from "./board/endurance.js";
+import { checkJoinedWorld } from "./board/joined-world.js";
 import { runBench, runSelfTest } from "./board/selftest.js";
 import { type CutsResult, cutsFromTheBeginning, cutsInARow } from "./board/store-cuts.js";
 import { type BuildTools, findBuildTools, findEmulator, MissingTool } from "./board/tools.js";
@@ -71,6 +72,7 @@ async function mainJob(
     emulator,
     elf,
     nodes: 2,
+    simulatedNodes: 1,
     relays: 1,
     gateways: 1,
     loss,
@@ -99,7 +101,10 @@ async function mainJob(
   failures.push(
     ...missing.map(({ node, temperature, humidity }) => `lost: ${node} ${temperature} °C ${humidity} %`),
   );
-  check(`${target}: two nodes, a relay and a gateway bring ${due.length} readings to the server`, failures);
+  check(
+    `${target}: two nodes, a simulated one, a relay and a gateway bring ${due.length} readings to the server`,
+    failures,
+  );
   for (const [device, bytes] of network.heapPeak) {
     const image = device.replace(/-\d+$/, "");
     measured.push({
@@ -182,15 +187,11 @@ async function run(tools: BuildTools, emulator: string, directory: string): Prom
       const random = new Random(1);
       cutsCheck("power cuts in a row", await cutsInARow(cuts, options.cuts, () => random.next()));
     }
-    await mainJob(
-      emulator,
-      { node: elf("node"), relay: elf("relay"), gateway: elf("gateway") },
-      target,
-      join(directory, target),
-    );
+    const devices = { node: elf("node"), relay: elf("relay"), gateway: elf("gateway") };
+    await mainJob(emulator, devices, target, join(directory, target));
     if (target === "dk") {
-      const { node, relay, gateway } = { node: elf("node"), relay: elf("relay"), gateway: elf("gateway") };
-      await endurance(emulator, { node, relay, gateway }, directory);
+      check("npm run board joins boards and simulated nodes", await checkJoinedWorld(devices));
+      await endurance(emulator, devices, directory);
     }
   }
 }

@@ -84,6 +84,22 @@ describe("air hub", () => {
     assert.equal([...air.radios].length, 1);
   });
 
+  it("lets a board leave, which hears nothing more until it comes again", () => {
+    const { clock, air, hub, sent } = setup();
+    hub.receive(encodeAirJoin(A), "1001");
+    hub.receive(encodeAirJoin(B), "1002");
+    hub.leave((radio) => radio.address[0] === B[0]);
+    assert.deepEqual([...hub.members.keys()], ["1001"]);
+    assert.equal([...air.radios].length, 1);
+    for (let i = 0; i < 5; i++) {
+      hub.receive(encodeAirFrame(A, 2, -50, FRAME), "1001");
+      clock.run(clock.now() + 40);
+    }
+    assert.deepEqual(sent, []);
+    hub.receive(encodeAirJoin(B), "1002");
+    assert.deepEqual([...hub.members.keys()], ["1001", "1002"]);
+  });
+
   it("carries frames over real sockets", async () => {
     const clock = new PacedClock();
     const air = new Air({ clock, propagation: fixedRange(50) });

@@ -1,6 +1,6 @@
 /**
- * Emulated boards that do the main job: sensor nodes, relays and a gateway on one lossy air, the gateway's modem and
- * the cloud server in this process, in wall time.
+ * Emulated boards that do the main job, and simulated nodes among them: one simulated air, the gateway's modem and the
+ * cloud server are in this process, in wall time.
  */
 
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -8,15 +8,20 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { hostCrypto } from "#hal/crypto.js";
 import { type RunningServer, startServer } from "../../cloud/server.js";
+import { toHex } from "../../firmware/bytes/hex.js";
 import { DEFAULT_SETTINGS } from "../../firmware/roles/identity.js";
 import { provision } from "../../firmware/roles/provisioning.js";
+import { MemoryStore } from "../../hal/host/storage.js";
+import { type ListeningHub, listenAirHub } from "../../sim/air/hub.js";
+import { FIRST_CHANNEL } from "../../sim/air/phy.js";
+import type { RadioOptions, SimulatedRadio } from "../../sim/air/radio.js";
 import { SaraR4Simulator } from "../../sim/modem/sara-r4-simulator.js";
 import { FAST_SETTINGS } from "../../sim/modem/settings.js";
 import { UdpNetwork, type UdpNetworkOptions } from "../../sim/modem/udp-network.js";
 import { type Device, type DeviceKind, newKeyRing, planNetwork } from "../../sim/network.js";
 import { PacedClock } from "../../sim/paced-clock.js";
 import { Random } from "../../sim/random.js";
-import { AirHub } from "./air-hub.js";
+import { World } from "../../sim/world.js";
 import { Audit } from "./audit.js";
 import { type Complaint, EmulatedBoard, keepTime } from "./emulator.js";
 import { FlashStore, STORE_ADDRESS } from "./flash-store.js";
@@ -28,6 +33,8 @@ export interface EmulatedNetworkOptions {
   /** The images. */
   readonly elf: Readonly<Record<DeviceKind, string>>;
   readonly nodes: number;
+  /** Nodes that are simulated, in the same air. Default: none. */
+  readonly simulatedNodes?: number;
   readonly relays: number;
   readonly gateways: number;
   /** Probability that a frame is lost on a link. */
@@ -43,7 +50,7 @@ export interface EmulatedNetworkOptions {
   readonly onLine?: (device: string, line: string) => void;
 }
 
-/** A reading that a node's console told of. */
+/** A reading that an emulated node's console told of, or that a simulated node's sensor gave. */
 export interface Measured {
   readonly node: string;
   /** °C and %RH, rounded to 1/100. */
@@ -68,12 +75,16 @@ interface Running {
 
 export class EmulatedNetwork {
   readonly measured: Measured[] = [];
-  /** Bytes of JavaScript heap that a board needed at the most, where its image reports it. */
+  /** Bytes of JavaScript heap that a board needs, where its image reports it. */
+  readonly heap = new Map<string, number>();
+  /** The most that it ever needed. */
   readonly heapPeak = new Map<string, number>();
   readonly complaints: (Complaint & { readonly device: string })[] = [];
   readonly boards = new Map<string, Running>();
   readonly server: RunningServer;
-  readonly hub: AirHub;
+  /** The air, with the simulated nodes in it. */
+  readonly world: World;
+  /** Emulated and simulated ones. */
   readonly devices: readonly Device[];
   readonly audit: Audit;
   readonly #options: EmulatedNetworkOptions;
@@ -83,39 +94,29 @@ export class EmulatedNetwork {
   /** How often each board was switched on. */
   readonly #lives = new Map<string, number>();
   #switching: Promise<unknown> = Promise.resolve();
+  /** The boards' air addresses, as hex. */
+  readonly #addresses = new Map<string, Device>();
+  #hub: ListeningHub | undefined;
+  #expected: { readonly device: Device; readonly joined: () => void } | undefined;
 
-  private constructor(
-    options: EmulatedNetworkOptions,
-    server: RunningServer,
-    hub: AirHub,
-    devices: readonly Device[],
-  ) {
+  private constructor(options: EmulatedNetworkOptions, server: RunningServer, devices: readonly Device[]) {
     this.#options = options;
     this.server = server;
-    this.hub = hub;
     this.devices = devices;
     const { netKey, ivIndex } = devices[0]!.identity.mesh;
     this.audit = new Audit(netKey, ivIndex);
+    this.world = this.#makeWorld();
     const addresses = new Map(devices.map(({ name, identity }) => [name, identity.mesh.address]));
-    hub.onFrame = ({ data }, sender) => this.audit.frame(sender, addresses.get(sender) ?? 0, data);
+    this.world.air.onFrame(({ channel, data, radio: { name } }) => {
+      // Each frame is on three of them.
+      if (channel === FIRST_CHANNEL) this.audit.frame(name, addresses.get(name) ?? 0, data);
+    });
   }
 
   static async start(options: EmulatedNetworkOptions): Promise<EmulatedNetwork> {
-    const { directory, seed, loss, nodes, relays, gateways, interval } = options;
+    const { directory, nodes, simulatedNodes = 0, relays, gateways, interval } = options;
     mkdirSync(directory, { recursive: true });
     keepTime();
-    const random = new Random(seed);
-    const kinds = new Map<string, DeviceKind>();
-    // Where there is a relay, it is needed: nodes and gateways do not hear each other.
-    const far = (a: DeviceKind | undefined, b: DeviceKind | undefined) => a === "node" && b === "gateway";
-    const hub = await AirHub.open({
-      loss,
-      random: () => random.next(),
-      hears: (listener, sender) => {
-        const [a, b] = [kinds.get(listener), kinds.get(sender)];
-        return relays === 0 || !(far(a, b) || far(b, a));
-      },
-    });
     const server = await startServer({
       dataDir: join(directory, "server"),
       http: { port: options.httpPort ?? 0 },
@@ -123,21 +124,91 @@ export class EmulatedNetwork {
     });
     const bytes = (length: number) => hostCrypto.random(length);
     const devices = planNetwork(newKeyRing(bytes), {
-      nodes,
+      nodes: nodes + simulatedNodes,
       relays,
       gateways,
       settings: { ...DEFAULT_SETTINGS, interval },
       random: bytes,
     });
-    for (const { name, kind } of devices) kinds.set(name, kind);
-    const network = new EmulatedNetwork(options, server, hub, devices);
-    network.#clock.start();
-    for (const device of devices) {
-      await network.#register(device);
-      network.#provision(device);
+    const network = new EmulatedNetwork(options, server, behindRelays(devices));
+    try {
+      await network.#switchAllOn();
+    } catch (error) {
+      await network.stop();
+      throw error;
     }
-    for (const { name, kind } of devices) if (!options.off?.includes(kind)) await network.switchOn(name);
     return network;
+  }
+
+  async #switchAllOn(): Promise<void> {
+    const clock = this.#clock;
+    clock.start();
+    this.#hub = await listenAirHub(0, {
+      air: this.world.air,
+      clock,
+      place: (address) => this.#place(address),
+    });
+    for (const device of this.devices) await this.#register(device);
+    for (const device of this.devices) {
+      if (this.#isSimulated(device)) continue;
+      this.#provision(device);
+      if (!this.#options.off?.includes(device.kind)) await this.switchOn(device.name);
+    }
+    clock.enter(() => this.world.start());
+  }
+
+  /** The last ones of the nodes. */
+  #isSimulated({ kind, name }: Device): boolean {
+    return kind === "node" && Number(name.slice("node-".length)) > this.#options.nodes;
+  }
+
+  #makeWorld(): World {
+    const { seed, loss, interval } = this.#options;
+    const devices = this.devices.filter((device) => this.#isSimulated(device));
+    return new World({
+      clock: this.#clock,
+      devices,
+      seed,
+      loss,
+      storage: (name) => {
+        const store = new MemoryStore();
+        provision(store, devices.find((device) => device.name === name)!.identity);
+        return store;
+      },
+      internet: (name) => {
+        throw new Error(`${name}: gateways are not simulated here`);
+      },
+      server: this.server.coapAddress,
+      timeScale: 60 / interval,
+      onMeasured: ({ node, temperature, humidity }) => {
+        if (temperature !== undefined && humidity !== undefined)
+          this.measured.push({ node, temperature, humidity, at: performance.now() });
+      },
+    });
+  }
+
+  /** UDP port of the air's hub. */
+  get airPort(): number {
+    return this.#hub?.port ?? 0;
+  }
+
+  /** A device's radio, while it is in the air. */
+  radio(name: string): SimulatedRadio | undefined {
+    for (const radio of this.world.air.radios) if (radio.name === name) return radio;
+    return undefined;
+  }
+
+  /** Where a board stands that joins the air. */
+  #place(address: Uint8Array): RadioOptions {
+    const known = toHex(address);
+    const device = this.#addresses.get(known) ?? this.#expected?.device;
+    if (device === undefined) return {};
+    this.#addresses.set(known, device);
+    if (device === this.#expected?.device) {
+      this.#expected.joined();
+      this.#expected = undefined;
+    }
+    return { name: device.name, position: device.position };
   }
 
   /** Starts a board, with what its flash kept. @param limits when it ends by itself */
@@ -155,10 +226,15 @@ export class EmulatedNetwork {
     const port = device.kind === "gateway" ? await freePort() : undefined;
     const life = this.#lives.get(name) ?? 0;
     this.#lives.set(name, life + 1);
-    const joined = this.hub.expect(name);
+    const hub = this.#hub!;
+    // One that is started again comes with the same address.
+    hub.hub.leave((radio) => radio.name === name);
+    const joined = new Promise<void>((resolve) => {
+      this.#expected = { device, joined: resolve };
+    });
     const board = new EmulatedBoard(emulator, elf[device.kind], {
       seed: seed * 100 + index + 1,
-      air: this.hub.port,
+      air: hub.port,
       flash: this.#flashFile(name),
       ...(device.kind === "node" && { sensor: `@${this.#sensorFile(index, life)}` }),
       ...(port !== undefined && { uart: [undefined, port] }),
@@ -170,6 +246,7 @@ export class EmulatedNetwork {
       const heap = /^heap (\d+)\+(\d+) B/.exec(line);
       if (heap !== null) {
         const bytes = Number(heap[1]) + Number(heap[2]);
+        this.heap.set(name, bytes);
         this.heapPeak.set(name, Math.max(bytes, this.heapPeak.get(name) ?? 0));
       }
       const values = /^measured (-?\d+) (\d+)$/.exec(line);
@@ -183,7 +260,8 @@ export class EmulatedNetwork {
       }
     };
     board.onComplaint = (complaint) => this.complaints.push({ ...complaint, device: name });
-    await joined;
+    // A board that ends before it has a radio says why in its complaints.
+    await Promise.race([joined, board.ended]);
     if (port !== undefined) this.#attachModem(port, index);
     return board;
   }
@@ -205,8 +283,9 @@ export class EmulatedNetwork {
     for (const stop of this.#stopping) stop();
     for (const { board } of this.boards.values()) board.kill();
     await Promise.all([...this.boards.values()].map(({ board }) => board.ended));
+    this.#clock.enter(() => this.world.stop());
+    await this.#hub?.close();
     this.#clock.stop();
-    this.hub.close();
     await this.server.stop();
   }
 
@@ -311,5 +390,24 @@ async function freePort(): Promise<number> {
       const address = server.address();
       server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
     });
+  });
+}
+
+/** Metres from a relay to its nodes: more than the gateway hears. */
+const BEHIND = 50;
+
+/** Where there is a relay, it is needed: nodes stand behind one, out of reach of the gateways. */
+function behindRelays(devices: readonly Device[]): Device[] {
+  const relays = devices.filter(({ kind }) => kind === "relay");
+  if (relays.length === 0) return [...devices];
+  let count = 0;
+  return devices.map((device) => {
+    if (device.kind !== "node") return device;
+    const { x, y } = relays[count % relays.length]!.position;
+    // Within 60° of straight on, each somewhere else.
+    const turn = Math.floor(count / relays.length) * 0.618034;
+    const angle = Math.atan2(y, x) + (((turn + 0.5) % 1) - 0.5) * ((2 * Math.PI) / 3);
+    count++;
+    return { ...device, position: { x: x + BEHIND * Math.cos(angle), y: y + BEHIND * Math.sin(angle) } };
   });
 }

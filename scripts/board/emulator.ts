@@ -59,7 +59,9 @@ export class EmulatedBoard {
   readonly complaints: Complaint[] = [];
   readonly lines: string[] = [];
   counts: EmulatorCounts | undefined;
-  /** The emulator's exit status, -1 when it was killed. */
+  /** The emulator's exit status once it has ended, -1 when it was killed. */
+  exitStatus: number | undefined;
+  /** The same, to wait for. */
   readonly ended: Promise<number>;
   readonly #child: ChildProcess;
   #virtualSeconds = 0;
@@ -74,7 +76,10 @@ export class EmulatedBoard {
     createInterface({ input: child.stderr! }).on("line", (line) => this.#take(line));
     this.ended = new Promise((resolve, reject) => {
       child.on("error", reject);
-      child.on("close", (code) => resolve(code ?? -1));
+      child.on("close", (code) => {
+        this.exitStatus = code ?? -1;
+        resolve(this.exitStatus);
+      });
     });
   }
 

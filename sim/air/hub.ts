@@ -93,10 +93,18 @@ export class AirHub {
     if (radio !== undefined && message.kind === "frame") radio.sendEvent(message.pduType, message.data);
   }
 
+  /** Takes the members that `which` names out of the air. They may join again. */
+  leave(which: (radio: SimulatedRadio) => boolean): void {
+    for (const [name, radio] of this.#members) {
+      if (!which(radio)) continue;
+      radio.detach();
+      this.#members.delete(name);
+    }
+  }
+
   /** Takes all members out of the air. */
   clear(): void {
-    for (const radio of this.#members.values()) radio.detach();
-    this.#members.clear();
+    this.leave(() => true);
   }
 
   #member(peer: string, address: Uint8Array): SimulatedRadio | undefined {
