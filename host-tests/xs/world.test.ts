@@ -6,7 +6,7 @@ import { XsUnavailable, xsWorker } from "../../sim/xs/worker.js";
 import { assertOnlyTruth, TestSystem } from "../system/harness.js";
 
 describe("a world in XS", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let worker: string;
   let engine: XsEngine;
   const refusals = (system: TestSystem) => system.events.filter(({ kind }) => kind === "security");
