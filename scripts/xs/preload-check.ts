@@ -62,11 +62,11 @@ async function rolesWork(): Promise<string[]> {
     if (system.readings.length < system.measured.length - 12) {
       failures.push(`only ${system.readings.length} of ${system.measured.length} readings arrived`);
     }
+    await system.stopCloud();
     return failures;
   } catch (error) {
     return [(error as Error).message];
   } finally {
     engine?.close();
-    await system.stopCloud();
   }
 }
