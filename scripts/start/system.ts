@@ -23,8 +23,8 @@ import {
 } from "../../sim/network.js";
 import { PacedClock } from "../../sim/paced-clock.js";
 import { type Measured, World } from "../../sim/world.js";
-import { ClientFile } from "../oscore-http/client-file.js";
 import { XsEngine } from "../../sim/xs/engine.js";
+import { ClientFile } from "../oscore-http/client-file.js";
 
 export interface SystemOptions {
   readonly nodes: number;
