@@ -37,7 +37,7 @@ WITH held AS MATERIALIZED (
   ON CONFLICT (context, partial_iv, position) DO NOTHING
   RETURNING id, context, partial_iv, position
 ), put_out AS (
-  INSERT INTO outbox (reading) SELECT id FROM stored WHERE $37::bigint = 1
+  INSERT INTO outbox (reading) SELECT id FROM stored WHERE $44::bigint = 1
 ), put_sealed AS (
   INSERT INTO sealed (context, partial_iv, received, message)
   SELECT * FROM unnest($19::bigint[], $20::bigint[], $21::bigint[], $22::bytea[])
