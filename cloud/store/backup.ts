@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { chmodSync, closeSync, copyFileSync, existsSync, openSync, renameSync, rmSync } from "node:fs";
 import Database from "better-sqlite3";
 import { StartupError } from "../errors.js";
-import { inspectStore } from "./sqlite.js";
+import { AT_ONCE, inspectStore } from "./sqlite.js";
 
 /**
  * Copies a store, whole and consistent, while a server may be writing to it. The nodes' keys in it are sealed as they
@@ -15,7 +15,7 @@ export async function backupStore(storeFile: string, target: string): Promise<vo
   makeBackupFile(target);
   const database = new Database(storeFile, { readonly: true, fileMustExist: true });
   try {
-    await database.backup(target);
+    await database.backup(target, AT_ONCE);
   } catch (error) {
     rmSync(target, { force: true });
     throw new StartupError(`the backup failed: ${(error as Error).message}`);
