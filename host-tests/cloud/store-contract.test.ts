@@ -14,6 +14,14 @@ describeStore("SQLite", async () => {
   };
 });
 
+describeStore("SQLite, commits in a thread", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "oscore-mesh-"));
+  return {
+    open: async () => openSqlite({ file: join(directory, "store.db"), thread: true }),
+    close: async () => rmSync(directory, { recursive: true, force: true }),
+  };
+});
+
 describeStore("PostgreSQL", async (suite) => {
   const url = await postgresUrl(suite);
   return {
