@@ -27,8 +27,6 @@ const CALLS: Record<string, readonly { url: string; payload?: object; headers?: 
     "GET /readyz": [{ url: "/readyz", status: 200 }],
     "GET /metrics": [{ url: "/metrics", status: 200 }],
     "GET /api/session": [{ url: "/api/session", status: 200 }],
-    "POST /api/session": [{ url: "/api/session", status: 200 }],
-    "DELETE /api/session": [{ url: "/api/session", status: 204 }],
     "GET /api/summary": [{ url: "/api/summary", status: 200 }],
     "GET /api/alarms": [{ url: "/api/alarms", status: 200 }],
     "GET /api/mesh": [{ url: "/api/mesh", status: 200 }],
