@@ -1,4 +1,5 @@
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import type { Server as TlsServer } from "node:tls";
 import type { FastifyInstance } from "fastify";
 import { hostCrypto } from "#hal/crypto.js";
@@ -12,6 +13,7 @@ import { loadAssets } from "./http/assets.js";
 import { loadTls, type TlsFiles } from "./http/tls.js";
 import type { Live } from "./live.js";
 import { MqttFeed } from "./mqtt.js";
+import { NetworkBackups } from "./network-backups.js";
 import type { Registry } from "./registry.js";
 import { openDataDirectory, tokenFileOf } from "./store/datadir.js";
 import { openPostgres } from "./store/postgres.js";
@@ -162,6 +164,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         rateLimit: options.rateLimit,
         tls: files && loadTls(files),
         endpoint: cloud.endpoint,
+        backups: new NetworkBackups(join(options.dataDir, "network-backups")),
         wallTime,
         trouble: () => (closing === undefined ? cloud.endpoint.trouble : "the server is stopping"),
         onWrite: (who, what, status) => log("info", "http-write", { who, what, status }),

@@ -6,7 +6,7 @@
 import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { fromHex, toHex } from "../firmware/bytes/hex.js";
 import { Refusal } from "../firmware/bytes/refusal.js";
-import type { Identity, OscoreIdentity, Settings } from "../firmware/roles/identity.js";
+import type { Identity, MeshIdentity, OscoreIdentity, Settings } from "../firmware/roles/identity.js";
 import type { Position } from "./air/interference.js";
 
 export type DeviceKind = "node" | "relay" | "gateway";
@@ -47,7 +47,7 @@ interface DeviceKeys {
 /** The group that several gateways listen to. */
 export const GATEWAY_GROUP = 0xc001;
 /** Unicast addresses: DESIGN has room for thousands of each; a network of the simulator is smaller. */
-const FIRST_ADDRESS: Record<DeviceKind, number> = { gateway: 0x0001, node: 0x0100, relay: 0x4000 };
+export const FIRST_ADDRESS: Record<DeviceKind, number> = { gateway: 0x0001, node: 0x0100, relay: 0x4000 };
 /** Metres between neighbours of a street; the simulated radio reaches {@link RANGE}. */
 const SPACING = 45;
 export const RANGE = 60;
@@ -72,6 +72,28 @@ export function oscoreIds(index: number): { senderId: Uint8Array; recipientId: U
   return { senderId: Uint8Array.of(rest >> 8, rest & 0xff), recipientId };
 }
 
+/** What a device of a kind is given of the network's: a relay is blind, only gateways listen to their group. */
+export function deviceIdentity(
+  kind: DeviceKind,
+  name: string,
+  mesh: Required<Omit<MeshIdentity, "subscriptions" | "relay">>,
+  oscore: OscoreIdentity | undefined,
+  settings: Settings,
+): Identity {
+  const { appKey, publish, ...blind } = mesh;
+  return {
+    name,
+    mesh: {
+      ...blind,
+      ...(kind !== "relay" && { appKey, publish }),
+      subscriptions: kind === "gateway" ? [GATEWAY_GROUP] : [],
+      relay: kind === "relay",
+    },
+    ...(oscore !== undefined && { oscore }),
+    settings,
+  };
+}
+
 /** The devices of a network, with keys from the ring, which is extended for those that are new. */
 export function planNetwork(ring: KeyRing, options: PlanOptions): Device[] {
   const { nodes, relays, gateways, settings } = options;
@@ -86,27 +108,16 @@ export function planNetwork(ring: KeyRing, options: PlanOptions): Device[] {
 
   const add = (kind: DeviceKind, index: number, position: Position) => {
     const name = nameOf(kind, index);
-    const keys = keysOf(ring, name, kind, random);
+    const { address, deviceKey, oscore } = keysOf(ring, name, kind, random);
+    const { netKey, appKey } = ring;
+    const mesh = { address, netKey, appKey, deviceKey, ivIndex: 0, ttl, publish };
+    const identity = deviceIdentity(kind, name, mesh, oscore, settings);
+    const client = kind === "node" ? options.client?.(name) : undefined;
     devices.push({
       kind,
       name,
       position,
-      identity: {
-        name,
-        mesh: {
-          address: keys.address,
-          netKey: ring.netKey,
-          ...(kind !== "relay" && { appKey: ring.appKey, publish }),
-          deviceKey: keys.deviceKey,
-          ivIndex: 0,
-          ttl,
-          subscriptions: kind === "gateway" ? [GATEWAY_GROUP] : [],
-          relay: kind === "relay",
-        },
-        ...(keys.oscore !== undefined && { oscore: keys.oscore }),
-        ...(kind === "node" && options.client !== undefined && { client: options.client(name) }),
-        settings,
-      },
+      identity: client === undefined ? identity : { ...identity, client },
     });
   };
 

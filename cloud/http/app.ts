@@ -4,10 +4,12 @@ import type { CloudEndpoint } from "../endpoint.js";
 import { RegistryError } from "../errors.js";
 import type { Live } from "../live.js";
 import type { Metrics } from "../metrics.js";
+import type { NetworkBackups } from "../network-backups.js";
 import type { Registry } from "../registry.js";
 import type { Store } from "../store/store.js";
 import { type AccessOptions, guard, isLoopback, sessionRoutes } from "./access.js";
 import type { Asset } from "./assets.js";
+import { backupRoutes } from "./backups.js";
 import { deliveryRoutes } from "./deliveries.js";
 import { content, described } from "./descriptions.js";
 import { nodeRoutes } from "./nodes.js";
@@ -25,6 +27,8 @@ export interface HttpContext extends AccessOptions {
   readonly live: Live;
   readonly metrics: Metrics;
   readonly endpoint: CloudEndpoint;
+  /** Absent: none are kept. */
+  readonly backups?: NetworkBackups;
   /** ms since 1970 */
   readonly wallTime: () => number;
   /** Why the server should get no traffic now; `undefined` when it is fine. */
@@ -158,6 +162,8 @@ export function buildApp(context: HttpContext): FastifyInstance {
     deliveryRoutes(scope, context);
     settingsRoutes(scope, context);
     streamRoute(scope, context);
+    const { backups, wallTime } = context;
+    if (backups !== undefined) backupRoutes(scope, { backups, wallTime });
   });
   return app;
 }

@@ -104,6 +104,11 @@ export function nodeRoutes(app: FastifyInstance, { registry, wallTime }: HttpCon
       },
     },
     async (request, reply) => {
+      const { name } = request.body;
+      // RFC 9110 §13.1.2: two technicians who call two boards by one name do not take each other's keys away.
+      if (request.headers["if-none-match"] === "*" && registry.named(name) !== undefined) {
+        throw new HttpError(412, "precondition-failed", `there is a node "${name}" already`);
+      }
       const { created, node } = await registry.upsert(nodeSpec(request.body));
       return reply.code(created ? 201 : 200).send(node);
     },
