@@ -118,7 +118,7 @@ export class ServerClient {
   }
 
   async backup(key: BackupKey, proof: string): Promise<Uint8Array> {
-    const answer = await this.#ask("GET", `/api/network-backup?${query(key)}`, {
+    const answer = await this.#ask("GET", `/api/network-backup/recovery?${query(key)}`, {
       headers: { authorization: `Proof ${proof}` },
     });
     return new Uint8Array(await answer.arrayBuffer());
