@@ -59,7 +59,9 @@ async function run(network: EmulatedNetwork, seconds: number): Promise<Run> {
 async function count(directory: string): Promise<Work> {
   const tools = findBuildTools();
   const emulator = findEmulator();
-  const elf = async (name: string) => (await buildImage(name, tools, { target: "dk" })).elf;
+  // For batteries: its receiver is on only while an answer is to come.
+  const config = { listen: "answers" };
+  const elf = async (name: string) => (await buildImage(name, tools, { target: "dk", config })).elf;
   const network = await EmulatedNetwork.start({
     emulator,
     elf: { node: await elf("node"), relay: await elf("relay"), gateway: await elf("gateway") },
