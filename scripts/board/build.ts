@@ -191,6 +191,10 @@ function namesOfOthers(): Set<string> {
   take(join(REPOSITORY, "hal", "nrf52", "xs.d.ts"), /([A-Za-z_$][\w$]*)/g);
   for (const file of files("manifests")) if (file.endsWith(".json")) take(file, /"([A-Za-z_$][\w$]*)"/g);
   for (const file of files("hal/nrf52/native")) take(file, /xsID_(\w+)/g);
+  // What is asked of `mc/config` may be set at the build alone.
+  for (const file of [...files("manifests"), ...files("hal/nrf52")]) {
+    if (file.endsWith(".ts")) take(file, /\bconfig\.(\w+)/g);
+  }
   return names;
 }
 
