@@ -1,4 +1,5 @@
 import type { ClientBase } from "pg";
+import type { ReadingRecord } from "../model.js";
 import { bigints, byteas, texts } from "./postgres-arrays.js";
 import { isConflict, type PostgresDatabase } from "./postgres-connection.js";
 import type { PostgresNodes } from "./postgres-nodes.js";
@@ -37,7 +38,12 @@ WITH held AS MATERIALIZED (
   ON CONFLICT (context, partial_iv, position) DO NOTHING
   RETURNING id, context, partial_iv, position
 ), put_out AS (
-  INSERT INTO outbox (reading) SELECT id FROM stored WHERE $44::bigint = 1
+  INSERT INTO outbox (reading) SELECT id FROM stored WHERE $48::bigint = 1
+), mended AS (
+  UPDATE readings r SET time = m.time
+  FROM unnest($44::bigint[], $45::bigint[], $46::bigint[], $47::bigint[]) AS m (context, partial_iv, position, time)
+  WHERE r.context = m.context AND r.partial_iv = m.partial_iv AND r.position = m.position AND r.time > m.time
+    AND (SELECT held FROM whole)
 ), put_sealed AS (
   INSERT INTO sealed (context, partial_iv, received, message)
   SELECT * FROM unnest($19::bigint[], $20::bigint[], $21::bigint[], $22::bytea[])
@@ -237,6 +243,7 @@ function parametersOf(
   const sealed = requests.filter((request) => request.sealed !== undefined);
   const readings = requests.flatMap((request) => request.readings);
   const reports = health.filter(({ figures }) => figures !== undefined);
+  const copies = copiesIn(requests);
   return [
     contexts.length,
     bigints(contexts.map(({ id }) => id)),
@@ -247,7 +254,7 @@ function parametersOf(
     byteas(records.map(({ lastAnswer }) => lastAnswer)),
     bigints(requests.flatMap(({ context, readings }) => readings.map(() => context.id))),
     bigints(readings.map(({ node }) => node)),
-    bigints(readings.map(({ time }) => time)),
+    bigints(copies.size === 0 ? readings.map(({ time }) => time) : earliestTimes(requests, copies)),
     bigints(readings.map(({ temperature }) => temperature)),
     bigints(readings.map(({ humidity }) => humidity)),
     bigints(readings.map(({ battery }) => battery)),
@@ -277,7 +284,55 @@ function parametersOf(
     bigints(reports.map(({ node }) => node)),
     bigints(reports.map(({ time }) => time)),
     ...FIGURES.map((name) => bigints(reports.map(({ figures }) => figures?.[name]))),
+    bigints([...copies.values()].map(({ context }) => context.id)),
+    bigints([...copies.values()].map(({ partialIv }) => partialIv)),
+    bigints([...copies.values()].map(({ position }) => position)),
+    bigints([...copies.values()].map(({ time }) => time)),
   ];
+}
+
+interface Copy {
+  readonly context: ContextState;
+  readonly partialIv: number;
+  readonly position: number;
+  time: number;
+}
+
+/**
+ * The readings of a batch that have travelled before, by their names, each with the earliest time that anything in the
+ * batch gives it: what waited less on its way says better when it was measured. One statement cannot see what it
+ * inserts itself, so a first carriage in the same batch counts here.
+ */
+function copiesIn(requests: readonly AcceptedRequest[]): Map<string, Copy> {
+  const copies = new Map<string, Copy>();
+  for (const { context, partialIv: carrier, readings } of requests) {
+    for (const reading of readings) {
+      if (reading.partialIv === carrier) continue;
+      const { partialIv, position, time } = reading;
+      const name = nameOf(context, reading);
+      const copy = copies.get(name);
+      if (copy === undefined) copies.set(name, { context, partialIv, position, time });
+      else copy.time = Math.min(copy.time, time);
+    }
+  }
+  if (copies.size === 0) return copies;
+  for (const { context, readings } of requests) {
+    for (const reading of readings) {
+      const copy = copies.get(nameOf(context, reading));
+      if (copy !== undefined) copy.time = Math.min(copy.time, reading.time);
+    }
+  }
+  return copies;
+}
+
+function earliestTimes(requests: readonly AcceptedRequest[], copies: ReadonlyMap<string, Copy>): number[] {
+  return requests.flatMap(({ context, readings }) =>
+    readings.map((reading) => copies.get(nameOf(context, reading))?.time ?? reading.time),
+  );
+}
+
+function nameOf({ id }: ContextState, { partialIv, position }: ReadingRecord): string {
+  return `${id} ${partialIv} ${position}`;
 }
 
 /** Gives readings the numbers of their rows; those that were there before have 0. */

@@ -10,6 +10,10 @@ export function prepareCommit(
   const insertReading = database.prepare(`
     INSERT INTO readings (node, time, temperature, humidity, battery, received, gateway, hops, context, partial_iv, position)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (context, partial_iv, position) DO NOTHING`);
+  // A copy that waited less on its way says better when the reading was measured.
+  const mendTime = database.prepare(
+    "UPDATE readings SET time = ? WHERE context = ? AND partial_iv = ? AND position = ? AND time > ?",
+  );
   const updateReplay = database.prepare(`
     UPDATE contexts SET replay_highest = ?, replay_seen = ?, last_request = ?, last_answer = ? WHERE id = ?`);
   const takeOver = database.prepare(`
@@ -60,6 +64,10 @@ export function prepareCommit(
         );
         reading.id = changes === 0 ? 0 : Number(lastInsertRowid);
         if (outbox.enabled && changes > 0) putOut.run(lastInsertRowid);
+        if (changes === 0 && reading.partialIv !== request.partialIv) {
+          const { time, partialIv, position } = reading;
+          mendTime.run(time, context.id, partialIv, position, time);
+        }
       }
       if (request.sealed !== undefined) {
         insertSealed.run(context.id, request.partialIv, request.received, request.sealed);

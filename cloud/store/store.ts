@@ -151,7 +151,9 @@ export interface Batch {
  * What became of each request. "stale": another server on the same store has written under these keys, or replaced them,
  * since this one last looked, so that what it decided was decided on old knowledge. Nothing of the request has happened;
  * {@link Store.replay} has what is true now.
- * Readings that were stored now have their row number in `id`, those that were stored before have 0.
+ * Readings that were stored now have their row number in `id`, those that were stored before have 0: of these the
+ * earlier time is kept when a later message brings them, because on its way a reading can only have grown older than
+ * it says.
  */
 export type Outcome = "stored" | "stale";
 export type CommitResult = readonly Outcome[] | Error;

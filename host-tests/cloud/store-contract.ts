@@ -316,6 +316,34 @@ export function describeStore(name: string, place: (suite: Mocha.Context) => Pro
         assert.deepEqual(await store.readings(all), [first, next]);
       });
 
+      it("keeps the earliest time that the copies of a reading give it", async () => {
+        const a = await register("a", 1);
+        const first = readingOf(a, 5, { time: START + 600 });
+        await commit(store, { requests: [request(a.keys, 5, [first])] });
+        const timed = (partialIv: number, time: number, fields: Partial<ReadingRecord> = {}) =>
+          readingOf(a, partialIv, { time: START + time, ...fields });
+        const [later, earlier, other] = [timed(5, 700), timed(5, 20), timed(5, 30, { position: 1 })];
+        await commit(store, {
+          requests: [request(a.keys, 7, [later]), request(a.keys, 8, [earlier, other])],
+        });
+        assert.deepEqual([later.id, earlier.id], [0, 0]);
+        const times = async () =>
+          (await store.readings(all)).map(({ partialIv, position, time }) => [
+            partialIv,
+            position,
+            time - START,
+          ]);
+        assert.deepEqual(await times(), [
+          [5, 0, 20],
+          [5, 1, 30],
+        ]);
+        // The first carriage and a copy of it in one batch.
+        const [fresh, copy] = [timed(9, 900), timed(9, 800)];
+        await commit(store, { requests: [request(a.keys, 9, [fresh]), request(a.keys, 10, [copy])] });
+        assert.deepEqual([fresh.id > 0, copy.id], [true, 0]);
+        assert.deepEqual((await times())[2], [9, 0, 800]);
+      });
+
       it("of nothing is one too", async () => {
         assert.deepEqual(await commit(store, {}), []);
       });
