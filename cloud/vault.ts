@@ -1,5 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
 
+import { concat } from "../firmware/bytes/compare.js";
+
 /** What a node and the server share (RFC 8613 §3.1), named from neither side: the node's ID and the server's. */
 export interface ContextKeys {
   readonly masterSecret: Uint8Array;
@@ -52,11 +54,15 @@ export class Vault {
     if (sealed.length < IV_LENGTH + TAG_LENGTH) return undefined;
     const decipher = createDecipheriv("aes-256-gcm", this.#sealing, sealed.subarray(0, IV_LENGTH));
     decipher.setAuthTag(sealed.subarray(sealed.length - TAG_LENGTH));
+    // GCM is a stream: all of it comes from `update`, before it is known whether it is genuine.
+    const plain = decipher.update(sealed.subarray(IV_LENGTH, sealed.length - TAG_LENGTH));
     try {
-      const body = decipher.update(sealed.subarray(IV_LENGTH, sealed.length - TAG_LENGTH));
-      return unpack(Buffer.concat([body, decipher.final()]));
+      decipher.final();
+      return unpack(plain);
     } catch {
       return undefined;
+    } finally {
+      plain.fill(0);
     }
   }
 
@@ -80,7 +86,8 @@ function pack(keys: ContextKeys): Uint8Array {
   const algorithm = new Uint8Array(2);
   new DataView(algorithm.buffer).setInt16(0, keys.algorithm);
   parts.push(algorithm);
-  return new Uint8Array(Buffer.concat(parts));
+  // No copy of the keys but this one, which the caller zeros.
+  return concat(...parts);
 }
 
 function unpack(bytes: Uint8Array): ContextKeys {

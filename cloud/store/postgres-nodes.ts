@@ -1,5 +1,5 @@
 import type { ClientBase } from "pg";
-import { equal } from "../../firmware/bytes/compare.js";
+import { equalConstantTime } from "../../firmware/bytes/compare.js";
 import type { ReadingRecord } from "../model.js";
 import { isConflict, isDuplicate, type PostgresDatabase } from "./postgres-connection.js";
 import { VERSION_TABLE } from "./postgres-schema.js";
@@ -48,7 +48,7 @@ export class PostgresNodes {
       `UPDATE ${VERSION_TABLE} SET claim = coalesce(claim, $1) RETURNING claim`,
       [mark],
     );
-    return equal(rows[0].claim, mark);
+    return equalConstantTime(rows[0].claim, mark);
   }
 
   async load(): Promise<Snapshot> {
@@ -200,7 +200,7 @@ async function activate(
     [node],
   );
   // The same keys once more: what was made out of them since stays.
-  if (current.length > 0 && equal(current[0].provisioned, fingerprint))
+  if (current.length > 0 && equalConstantTime(current[0].provisioned, fingerprint))
     return keep(client, node, replayWindow);
   await dropContexts(client, node, dropped);
   const { rows } = await client.query<{ id: number }>(

@@ -1,5 +1,5 @@
 import type Database from "better-sqlite3";
-import { equal } from "../../firmware/bytes/compare.js";
+import { equalConstantTime } from "../../firmware/bytes/compare.js";
 import type { ReadingRecord } from "../model.js";
 import { fromRow, INTERVALS, nullable, READING_COLUMNS, type Row } from "./rows.js";
 import {
@@ -41,7 +41,7 @@ export class NodeTables {
   claim(mark: Uint8Array): boolean {
     this.#database.prepare("INSERT INTO claim SELECT ? WHERE NOT EXISTS (SELECT 1 FROM claim)").run(mark);
     const noted = this.#database.prepare<[], { mark: Buffer }>("SELECT mark FROM claim").get();
-    return noted !== undefined && equal(noted.mark, mark);
+    return noted !== undefined && equalConstantTime(noted.mark, mark);
   }
 
   load(): Snapshot {
@@ -133,7 +133,7 @@ export class NodeTables {
       )
       .get(node);
     // The same keys once more: what was made out of them since stays.
-    if (current !== undefined && equal(current.provisioned, draft.fingerprint)) {
+    if (current !== undefined && equalConstantTime(current.provisioned, draft.fingerprint)) {
       return this.#keep(node, replayWindow)!;
     }
     this.#dropContexts(node);

@@ -1,4 +1,4 @@
-import { equal } from "../bytes/compare.js";
+import { equalConstantTime } from "../bytes/compare.js";
 import type { ByteReader } from "../bytes/reader.js";
 import type { ByteWriter } from "../bytes/writer.js";
 import {
@@ -23,7 +23,7 @@ export const KEY_HANDLERS: FoundationHandlers = {
     withNetKey(reader, writer, (index, key) => {
       const known = node.keys.subnet(index);
       if (known !== undefined) {
-        return equal(known.current.key, key) ? saved(node) : Status.KEY_INDEX_ALREADY_STORED;
+        return equalConstantTime(known.current.key, key) ? saved(node) : Status.KEY_INDEX_ALREADY_STORED;
       }
       if (node.keys.subnetCount >= SUBNETS_MAX) return Status.INSUFFICIENT_RESOURCES;
       node.keys.addSubnet(index, key);
@@ -37,12 +37,12 @@ export const KEY_HANDLERS: FoundationHandlers = {
       if (subnet === undefined) return Status.INVALID_NETKEY_INDEX;
       // §3.10.4.1: the new key starts phase 1; sent once more it changes nothing, and another one is refused.
       if (subnet.phase === 0) {
-        if (equal(subnet.current.key, key)) return Status.KEY_INDEX_ALREADY_STORED;
+        if (equalConstantTime(subnet.current.key, key)) return Status.KEY_INDEX_ALREADY_STORED;
         node.keys.setNextNetKey(subnet, key);
         subnet.phase = 1;
         return saved(node);
       }
-      return subnet.phase === 1 && subnet.next !== undefined && equal(subnet.next.key, key)
+      return subnet.phase === 1 && subnet.next !== undefined && equalConstantTime(subnet.next.key, key)
         ? saved(node)
         : Status.CANNOT_UPDATE;
     }),
@@ -88,7 +88,7 @@ export const KEY_HANDLERS: FoundationHandlers = {
       const known = node.keys.appKey(index);
       if (known !== undefined) {
         if (known.netKeyIndex !== netKeyIndex) return Status.INVALID_NETKEY_INDEX;
-        return equal(known.current.key, key) ? saved(node) : Status.KEY_INDEX_ALREADY_STORED;
+        return equalConstantTime(known.current.key, key) ? saved(node) : Status.KEY_INDEX_ALREADY_STORED;
       }
       if (node.keys.appKeyCount >= APP_KEYS_MAX) return Status.INSUFFICIENT_RESOURCES;
       node.keys.addAppKey(index, netKeyIndex, key);
@@ -105,7 +105,7 @@ export const KEY_HANDLERS: FoundationHandlers = {
       // §3.10.4.1: AppKeys are updated while their NetKey's refresh is in phase 1.
       if (subnet.phase !== 1) return Status.CANNOT_UPDATE;
       if (appKey.next !== undefined) {
-        return equal(appKey.next.key, key) ? saved(node) : Status.KEY_INDEX_ALREADY_STORED;
+        return equalConstantTime(appKey.next.key, key) ? saved(node) : Status.KEY_INDEX_ALREADY_STORED;
       }
       node.keys.setNextAppKey(appKey, key);
       return saved(node);

@@ -232,6 +232,7 @@ export class Provisioner {
     const { crypto } = this.#options;
     const { privateKey, publicKey } = this.#keyPair!;
     const secret = crypto.p256.sharedSecret(privateKey, parameters);
+    privateKey.fill(0);
     if (secret === undefined || equal(parameters, publicKey)) {
       return "public-key";
     }
@@ -262,7 +263,7 @@ export class Provisioner {
 
   #onConfirmation(parameters: Uint8Array, now: number): string | undefined {
     // Our own value sent back would pass for one of a device that knows the AuthValue.
-    if (equal(parameters, this.#confirmation)) return "confirmation";
+    if (equalConstantTime(parameters, this.#confirmation)) return "confirmation";
     this.#peerConfirmation = parameters.slice();
     this.#phase = "random";
     this.#send(Pdu.RANDOM, this.#random, now);
@@ -278,7 +279,9 @@ export class Provisioner {
     const { sessionKey, nonce, deviceKey } = this.#keys!.final(this.#random, parameters);
     this.#deviceKey = deviceKey;
     this.#phase = "complete";
-    const sealed = crypto.ccm(sessionKey, 8).seal(nonce, new Uint8Array(0), encodeData(this.#data!));
+    const plain = encodeData(this.#data!);
+    const sealed = crypto.ccm(sessionKey, 8).seal(nonce, new Uint8Array(0), plain);
+    for (const secret of [plain, sessionKey, this.#authValue!]) secret.fill(0);
     this.#send(Pdu.DATA, sealed, now);
     return undefined;
   }
@@ -310,6 +313,7 @@ export class Provisioner {
     this.#job = undefined;
     this.#link = undefined;
     this.#timeout = NEVER;
+    this.#keys?.forget();
     this.#keys = undefined;
     const failed = { kind: "failed", reason: reason === CloseReason.TIMEOUT ? "timeout" : "closed" } as const;
     job?.done(this.#outcome ?? failed);

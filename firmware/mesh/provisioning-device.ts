@@ -212,6 +212,7 @@ export class ProvisioningDevice {
     this.#keyPair = crypto.p256.generate();
     const { privateKey, publicKey } = this.#keyPair;
     const secret = crypto.p256.sharedSecret(privateKey, parameters);
+    privateKey.fill(0);
     // A point off the curve would give our key away, our own point sent back would need none (§5.4.1.4).
     if (secret === undefined || equal(parameters, publicKey)) return ProvisioningError.INVALID_FORMAT;
     this.#exchanged.push(parameters.slice(), publicKey);
@@ -243,9 +244,12 @@ export class ProvisioningDevice {
 
   #onData(parameters: Uint8Array, now: number): ProvisioningError | undefined {
     const { sessionKey, nonce, deviceKey } = this.#keys!.final(this.#peerRandom, this.#random);
+    this.#keys!.forget();
     const plain = this.#options.crypto.ccm(sessionKey, 8).open(nonce, new Uint8Array(0), parameters);
+    sessionKey.fill(0);
     if (plain === undefined) return ProvisioningError.DECRYPTION_FAILED;
     const data = decodeData(plain);
+    plain.fill(0);
     const last = data.unicastAddress + this.#capabilities.elements - 1;
     if (!isUnicast(data.unicastAddress) || !isUnicast(last)) return ProvisioningError.CANNOT_ASSIGN_ADDRESSES;
     if (data.netKeyIndex > KEY_INDEX_MAX) return ProvisioningError.INVALID_FORMAT;
@@ -289,12 +293,15 @@ export class ProvisioningDevice {
     this.counters.add(`provisioning.failed-${error}`);
     if (this.#phase !== "failed") this.#options.onFailed?.(error);
     this.#phase = "failed";
+    this.#keys?.forget();
     this.#keys = undefined;
     this.#send(Pdu.FAILED, Uint8Array.of(error), now);
   }
 
   #onClosed(reason: CloseReason, now: number): void {
     this.#link = undefined;
+    this.#keys?.forget();
+    this.#keys = undefined;
     this.#timeout = NEVER;
     this.#nextBeacon = now;
     const result = this.#result;

@@ -184,7 +184,7 @@ export class SessionKeys {
   readonly #confirmationKey: Uint8Array;
 
   /**
-   * @param secret ECDH shared secret, 32 bytes
+   * @param secret ECDH shared secret, 32 bytes; the session's to keep, and to forget
    * @param exchanged Invite ‖ Capabilities ‖ Start ‖ provisioner's ‖ device's public key, without types
    */
   constructor(crypto: Crypto, secret: Uint8Array, exchanged: Uint8Array) {
@@ -192,6 +192,12 @@ export class SessionKeys {
     this.#secret = secret;
     this.#confirmationSalt = s1(crypto, exchanged);
     this.#confirmationKey = k1(crypto, secret, this.#confirmationSalt, ascii("prck"));
+  }
+
+  /** Zeros: of all keys of a session only the device key outlives it. */
+  forget(): void {
+    this.#secret.fill(0);
+    this.#confirmationKey.fill(0);
   }
 
   /** What a side commits itself with to its random number, before it tells it. */

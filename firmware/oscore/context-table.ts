@@ -1,5 +1,5 @@
 import type { Crypto } from "../../hal/hal.js";
-import { equal } from "../bytes/compare.js";
+import { equal, equalConstantTime } from "../bytes/compare.js";
 import { toHex } from "../bytes/hex.js";
 import { type ContextParameters, deriveContext, type SecurityContext } from "./context.js";
 import type { ReplayWindow } from "./replay.js";
@@ -137,7 +137,7 @@ const NO_BYTES = new Uint8Array(0);
 /** Two contexts with the same keys would share nonces (RFC 8613 §3.3). */
 function isSame(a: ContextParameters, b: ContextParameters): boolean {
   return (
-    equal(a.masterSecret, b.masterSecret) &&
+    equalConstantTime(a.masterSecret, b.masterSecret) &&
     equal(a.masterSalt ?? NO_BYTES, b.masterSalt ?? NO_BYTES) &&
     (a.idContext === undefined) === (b.idContext === undefined) &&
     equal(a.idContext ?? NO_BYTES, b.idContext ?? NO_BYTES)

@@ -1,5 +1,5 @@
 import type { Crypto } from "../../hal/hal.js";
-import { equal } from "../bytes/compare.js";
+import { equal, equalConstantTime } from "../bytes/compare.js";
 import { Refusal } from "../bytes/refusal.js";
 import type { CoapMessage, CoapOption } from "../coap/message.js";
 import type { Content } from "../coap/messaging.js";
@@ -99,7 +99,10 @@ export class Responder {
     const { message, exchange, partialIv } = request;
     const echo = getOption(message, OptionNumber.ECHO);
     const isFresh =
-      echo !== undefined && peer.echo !== undefined && equal(echo, peer.echo) && now < peer.echoUntil;
+      echo !== undefined &&
+      peer.echo !== undefined &&
+      equalConstantTime(echo, peer.echo) &&
+      now < peer.echoUntil;
     if (isFresh) peer.echo = undefined;
     else if (partialIv <= peer.top) {
       const number = peer.context.next();

@@ -1,5 +1,5 @@
 import type { Crypto, KeyValueStore } from "../../hal/hal.js";
-import { equal } from "../bytes/compare.js";
+import { equal, equalConstantTime } from "../bytes/compare.js";
 import { Refusal } from "../bytes/refusal.js";
 import { fingerprintOf, type Kind } from "../console/label.js";
 import { checkConfig } from "../mesh/mesh-config.js";
@@ -88,7 +88,7 @@ function startNumbers(
 function sameContext(a: OscoreIdentity | undefined, b: OscoreIdentity): boolean {
   return (
     a !== undefined &&
-    equal(a.masterSecret, b.masterSecret) &&
+    equalConstantTime(a.masterSecret, b.masterSecret) &&
     equal(a.masterSalt, b.masterSalt) &&
     equal(a.senderId, b.senderId) &&
     equal(a.recipientId, b.recipientId)

@@ -200,7 +200,10 @@ export const hostCrypto: Crypto = {
       point.set(peerPublicKey, 1);
       // noble checks that the point is on the curve (and is not the point at infinity) and throws otherwise.
       if (!p256.utils.isValidPublicKey(point, false)) return undefined;
-      return p256.getSharedSecret(privateKey, point).slice(1);
+      const compressed = p256.getSharedSecret(privateKey, point);
+      const secret = compressed.slice(1);
+      compressed.fill(0);
+      return secret;
     },
   },
 

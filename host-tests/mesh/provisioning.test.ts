@@ -242,7 +242,46 @@ describe("mesh provisioning: sample data of section 8.7", () => {
   });
 });
 
+/** The host's crypto, and what it has given away that must not outlive a session: private keys and ECDH secrets. */
+function watched(): { readonly crypto: Crypto; readonly given: Uint8Array[] } {
+  const given: Uint8Array[] = [];
+  const crypto = Object.create(hostCrypto, {
+    p256: {
+      value: {
+        generate: () => {
+          const pair = hostCrypto.p256.generate();
+          given.push(pair.privateKey);
+          return pair;
+        },
+        sharedSecret: (own: Uint8Array, peer: Uint8Array) => {
+          const secret = hostCrypto.p256.sharedSecret(own, peer);
+          if (secret !== undefined) given.push(secret);
+          return secret;
+        },
+      },
+    },
+  }) as Crypto;
+  return { crypto, given };
+}
+
 describe("mesh provisioning", () => {
+  it("leaves zeros where the secrets of a session were, when it ends well and when it does not", () => {
+    for (const oob of [hex("00112233445566778899aabbccddeeff"), hex("ff112233445566778899aabbccddeeff")]) {
+      const [device, provisioner] = [watched(), watched()];
+      const label = hex("00112233445566778899aabbccddeeff");
+      const s = scene({ crypto: device.crypto, staticOob: label }, {}, { crypto: provisioner.crypto });
+      s.start({ staticOob: oob });
+      s.medium.run(120_000);
+      assert.equal(s.provisioned.length, oob[0] === 0 ? 1 : 0);
+      for (const { given } of [device, provisioner]) {
+        assert.ok(given.length >= 2, `${given.length}`);
+        for (const bytes of given) assert.ok(bytes.every((byte) => byte === 0));
+      }
+      assert.equal(toHex(label), "00112233445566778899aabbccddeeff");
+      if (oob[0] === 0) assert.equal(toHex(s.provisioned[0].netKey), toHex(DATA.netKey));
+    }
+  });
+
   function both(s: Scene): void {
     assert.deepEqual(s.failed, []);
     assert.equal(s.provisioned.length, 1);

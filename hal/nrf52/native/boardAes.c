@@ -46,6 +46,7 @@ void boardAesCmac(BoardAes *aes, const uint8_t *message, uint32_t length, uint8_
 	}
 	xorInto(x, subkey, BLOCK);
 	boardAesBlock(aes, x, mac);
+	boardForget(subkey, sizeof(subkey));
 }
 
 /* ---- RFC 3610 ---- */
@@ -111,6 +112,7 @@ static void applyKeyStream(BoardAes *aes, const BoardCcm *ccm, const uint8_t *in
 		out += part;
 		length -= part;
 	}
+	boardForget(stream, sizeof(stream));
 }
 
 static void endMac(BoardAes *aes, const BoardCcm *ccm, uint8_t mac[BLOCK])
@@ -120,6 +122,7 @@ static void endMac(BoardAes *aes, const BoardCcm *ccm, uint8_t mac[BLOCK])
 	counterBlock(ccm, 0, stream);
 	boardAesBlock(aes, stream, stream);
 	xorInto(mac, stream, BLOCK);
+	boardForget(stream, sizeof(stream));
 }
 
 void boardAesCcmSeal(BoardAes *aes, const BoardCcm *ccm, const uint8_t *in, uint32_t length, uint8_t *out, uint8_t *tag)
@@ -143,6 +146,7 @@ bool boardAesCcmOpen(BoardAes *aes, const BoardCcm *ccm, const uint8_t *in, uint
 	endMac(aes, ccm, mac);
 	for (int i = 0; i < ccm->tagLength; i++)
 		difference |= mac[i] ^ tag[i];
+	boardForget(mac, sizeof(mac));
 	if (difference)
 		c_memset(out, 0, length);
 	return 0 == difference;

@@ -47,14 +47,6 @@ static Bytes within(xsMachine *the, xsSlot *slot, xsIntegerValue at, xsIntegerVa
 	return b;
 }
 
-/* A memset that the compiler may not leave out. */
-static void forget(void *p, size_t n)
-{
-	volatile uint8_t *b = p;
-	while (n--)
-		*b++ = 0;
-}
-
 /* ---- AES-CCM ---- */
 
 typedef struct {
@@ -70,7 +62,7 @@ void board_ccm_destructor(void *data)
 {
 	if (!data)
 		return;
-	forget(data, sizeof(Ccm));
+	boardForget(data, sizeof(Ccm));
 	c_free(data);
 }
 
@@ -203,7 +195,7 @@ void board_cmac(xsMachine *the)
 	boardSoftDeviceEnable(the);
 	c_memcpy(aes.key, key.bytes, 16);
 	boardAesCmac(&aes, message.bytes, message.length, out.bytes);
-	forget(&aes, sizeof(aes));
+	boardForget(&aes, sizeof(aes));
 }
 
 /* ---- one AES block ---- */
@@ -212,7 +204,7 @@ void board_aes_destructor(void *data)
 {
 	if (!data)
 		return;
-	forget(data, sizeof(BoardAes));
+	boardForget(data, sizeof(BoardAes));
 	c_free(data);
 }
 
@@ -258,6 +250,7 @@ void board_aes_mask(xsMachine *the)
 	boardAesBlock(aes, block.bytes, pad);
 	for (xsUnsignedValue i = 0; i < out.length; i++)
 		out.bytes[i] ^= pad[i];
+	boardForget(pad, sizeof(pad));
 }
 
 /* ---- HKDF-SHA-256 ---- */
@@ -288,9 +281,9 @@ void board_hkdf_sha256(xsMachine *the)
 		ocrypto_hmac_sha256_final(&hmac, block);
 		c_memcpy(out.bytes + at, block, length < HASH_BYTES ? length : HASH_BYTES);
 	}
-	forget(pseudorandomKey, sizeof(pseudorandomKey));
-	forget(block, sizeof(block));
-	forget(&hmac, sizeof(hmac));
+	boardForget(pseudorandomKey, sizeof(pseudorandomKey));
+	boardForget(block, sizeof(block));
+	boardForget(&hmac, sizeof(hmac));
 }
 
 /* ---- P-256 ---- */
