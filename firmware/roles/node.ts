@@ -128,6 +128,8 @@ export class NodeRole implements Timed, NodeState {
     // A relay hears for others.
     if (this.#options.listensForAnswers === true && bearer.listen !== undefined && !this.stack.state.relay) {
       const expects = () => this.#link.busy || this.stack.sending > 0 || this.stack.receiving > 0;
+      // Who does not hear the beacons of the others could not send the fewer (Mesh Profile §3.9.3.1): they are enough.
+      this.stack.state.beacon = false;
       this.#pump.add(new WakeWindow({ listen: (on) => bearer.listen?.(on), expects }, clock.now()));
     }
     bearer.onReceive = (data, _address, rssi) => {
