@@ -171,6 +171,12 @@ export class CloudEndpoint {
     return this.#trouble;
   }
 
+  /** What is remembered of what came by: all of it bounded, by limits or by lifetimes. */
+  get tables(): { readonly peers: number; readonly remembered: number; readonly unanswered: number } {
+    const { peers, remembered, pending } = this.#layer;
+    return { peers, remembered, unanswered: pending };
+  }
+
   /**
    * Takes a datagram. Whatever its bytes are, it is answered, or dropped and counted.
    * @param datagram is the endpoint's to keep: parts of it are remembered

@@ -27,7 +27,7 @@ import type { SaraR4Simulator } from "../../sim/modem/sara-r4-simulator.js";
 import type { SimulatorSettings } from "../../sim/modem/settings.js";
 import { simulatedModem } from "../../sim/modem/simulated-port.js";
 import { VirtualInternet } from "../../sim/modem/virtual-network.js";
-import { type Device, newKeyRing, planNetwork, RANGE } from "../../sim/network.js";
+import { type Device, type DeviceKind, newKeyRing, planNetwork, RANGE } from "../../sim/network.js";
 import { Random } from "../../sim/random.js";
 import { type Guard, guardedBearer, guardedClock, guardedPort } from "../../sim/soak/guarded.js";
 import { IdealMesh } from "../../sim/soak/ideal-mesh.js";
@@ -47,6 +47,8 @@ export interface FieldOptions {
   readonly spread?: number;
   /** Readings that a node keeps, default 64. */
   readonly outbox?: number;
+  /** Each gateway hears its share of the nodes, and a tenth of the next gateway's; with the ideal mesh only. */
+  readonly cells?: boolean;
   /** Nodes listen only for their answers. */
   readonly listensForAnswers?: boolean;
   /** Probability that a mesh frame is missed. */
@@ -65,6 +67,12 @@ export interface FieldOptions {
   readonly onPowerCut?: (name: string) => void;
   /** The server's SQLite file; default in memory. */
   readonly storeFile?: string;
+  /** Stands between the server and its store. */
+  readonly wrapStore?: (store: Store) => Store;
+  /** {@link Field.readings} and {@link Field.events} are kept; default true. Long runs have too many. */
+  readonly remember?: boolean;
+  /** Told of each event that the server shows. */
+  readonly onEvent?: (event: EventJson) => void;
   /** What the devices compute with; default the host's primitives. */
   readonly crypto?: Crypto;
   /** Between a gateway's modem and the internet. */
@@ -115,6 +123,8 @@ export class Field {
   readonly crypto: Crypto;
   readonly #options: FieldOptions;
   readonly #random: Random;
+  /** The hands of the server's clock, virtual ms → ms since 1970 − EPOCH: what to add, from which moment on. */
+  readonly #wallSteps: { readonly at: number; readonly offset: number }[] = [{ at: 0, offset: 0 }];
   #cloud: Cloud | undefined;
   #armed = Number.POSITIVE_INFINITY;
 
@@ -164,7 +174,8 @@ export class Field {
 
   /** Starts the server and switches every device on. */
   async start(): Promise<this> {
-    await this.#startServer(openSqlite({ file: this.#options.storeFile ?? ":memory:" }), false);
+    const store = openSqlite({ file: this.#options.storeFile ?? ":memory:" });
+    await this.#startServer(this.#options.wrapStore?.(store) ?? store, false);
     const { spread = 0 } = this.#options;
     const moments = this.#random.fork("spread");
     for (const { name, kind } of this.devices) {
@@ -196,7 +207,7 @@ export class Field {
           datagram,
         );
       },
-      wallTime: () => EPOCH + Math.floor(this.clock.now()),
+      wallTime: () => this.wallTime,
     });
     this.#cloud = cloud;
     for (const { name, kind, identity } of again ? [] : this.devices) {
@@ -215,20 +226,45 @@ export class Field {
         }),
       });
     }
+    const { remember = true, onEvent } = this.#options;
     cloud.live.on("reading", (reading) => {
-      this.readings.push(reading);
+      if (remember) this.readings.push(reading);
       this.#stored(reading);
     });
-    cloud.live.on("event", (event) => this.events.push(event));
+    cloud.live.on("event", (event) => {
+      if (remember) this.events.push(event);
+      onEvent?.(event);
+    });
     this.internet.listen(SERVER.host, SERVER.port, (datagram, from) => {
       cloud.endpoint.handle(datagram, `${from.address}:${from.port}`, this.clock.now());
       this.#arm(cloud);
     });
   }
 
-  #stored({ node, time, temperature = 0, humidity = 0 }: ReadingJson): void {
+  #stored({ node, time, received, temperature = 0, humidity = 0 }: ReadingJson): void {
     const number = numberOf(Math.round(temperature * 100), Math.round(humidity * 100));
-    this.ledger.stored(node, number, Date.parse(time) - EPOCH);
+    this.ledger.stored(node, number, Date.parse(time) - EPOCH - this.#offsetAt(Date.parse(received) - EPOCH));
+  }
+
+  /** What the server's clock says, ms since 1970. */
+  get wallTime(): number {
+    return EPOCH + Math.floor(this.clock.now()) + this.#wallSteps[this.#wallSteps.length - 1].offset;
+  }
+
+  /** The server's clock is set: from now on it is wrong by so much. */
+  stepWallClock(offset: number): void {
+    this.#wallSteps.push({ at: this.clock.now(), offset });
+  }
+
+  /** By how much the server's clock was wrong when it showed this. */
+  #offsetAt(shown: number): number {
+    const steps = this.#wallSteps;
+    for (let i = steps.length - 1; i > 0; i--) {
+      const { at, offset } = steps[i];
+      const until = steps[i + 1]?.at ?? Number.POSITIVE_INFINITY;
+      if (shown - offset >= Math.floor(at) && shown - offset <= until) return offset;
+    }
+    return 0;
   }
 
   /** The endpoint's own timer, as the UDP driver would keep it. */
@@ -281,9 +317,20 @@ export class Field {
   }
 
   #join({ name, kind, position }: Device): AdvertisingBearer {
-    if (this.#mesh instanceof IdealMesh) return this.#mesh.join(kind === "gateway" ? "gateway" : "node");
+    if (this.#mesh instanceof IdealMesh) {
+      return this.#mesh.join(kind === "gateway" ? "gateway" : "node", this.#cellsOf(name, kind));
+    }
     const random = this.#random.fork(`radio ${name} ${this.clock.now()}`);
     return this.#mesh.attach({ name, position, random });
+  }
+
+  #cellsOf(name: string, kind: DeviceKind): number[] | undefined {
+    const { cells, gateways = 1 } = this.#options;
+    if (cells !== true) return undefined;
+    const index = this.devices.filter((device) => device.kind === kind).findIndex((one) => one.name === name);
+    const cell = index % gateways;
+    const isAtTheEdge = kind === "node" && Math.floor(index / gateways) % 10 === 0;
+    return isAtTheEdge ? [cell, (cell + 1) % gateways] : [cell];
   }
 
   #switchOnNode(device: Device, hal: Hal): void {
@@ -377,10 +424,10 @@ export class Field {
     const rows = await this.cloud.store.readings({ limit: Number.MAX_SAFE_INTEGER });
     const { registry } = this.cloud;
     this.ledger.recount(
-      rows.map(({ node, temperature = 0, humidity = 0, time }) => ({
+      rows.map(({ node, temperature = 0, humidity = 0, time, received }) => ({
         node: registry.nameOf(node) ?? `node ${node}`,
         number: numberOf(temperature, humidity),
-        time: time - EPOCH,
+        time: time - EPOCH - this.#offsetAt(received - EPOCH),
       })),
     );
     return this.ledger.balance();

@@ -1,3 +1,4 @@
+import { sparkline } from "./memory.js";
 import type { SoakOptions, SoakResult } from "./soak.js";
 
 const MINUTE = 60_000;
@@ -22,14 +23,22 @@ export function describeSoak(result: SoakResult): string {
     ["outages", `${result.outages}, the longest ${(result.longestOutage / MINUTE).toFixed(0)} min`],
     ["modem restarts", result.resets],
     ["power cuts of gateways", result.cuts],
+    ["power cuts of nodes", result.nodeCuts],
+    ["server killed and started again", result.restarts],
+    ["hours without the database", result.absences],
+    ["server's clock set wrong, five hours each", result.steps],
     ["settled after the last measurement", result.settled ? `${result.settledAfter.toFixed(0)} s` : "never"],
-    ["real time", `${result.seconds.toFixed(0)} s`],
+    [
+      "real time",
+      `${result.seconds.toFixed(0)} s, of which a processor was busy ${result.processor.toFixed(0)} s`,
+    ],
   ];
   const wrong = [...balance.doubled, ...balance.unknown, ...balance.missing];
   const parts = [
-    `${result.passed ? "Passed" : "FAILED"}: ${options.days} days, ${options.nodes} nodes, ${options.gateways} gateway(s), ${meshOf(options)}, a reading every ${options.interval} s, seed ${options.seed}.`,
+    `${result.passed ? "Passed" : "FAILED"}: ${daysOf(result)} days, ${options.nodes} nodes, ${options.gateways} gateway(s), ${meshOf(options)}, a reading every ${options.interval} s, seed ${options.seed}.`,
     table("Readings", accounts),
     table("Faults", faults),
+    memory(result),
     table("Counted by gateways", Object.entries(result.drops)),
     table("Counted by nodes", Object.entries(result.nodes)),
     table("Cellular", Object.entries(result.cellular).map(rounded)),
@@ -42,8 +51,29 @@ export function describeSoak(result: SoakResult): string {
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
-function meshOf({ air, relays }: SoakOptions): string {
-  return air || relays > 0 ? `${relays} relay(s) and the whole air` : "an ideal mesh";
+function meshOf({ air, relays, cells }: SoakOptions): string {
+  if (air || relays > 0) return `${relays} relay(s) and the whole air`;
+  return cells ? "an ideal mesh in cells" : "an ideal mesh";
+}
+
+function daysOf({ days, options }: SoakResult): string {
+  return days < options.days ? `${days} of ${options.days}` : `${days}`;
+}
+
+function memory({ courses, weights }: SoakResult): string {
+  if (courses.length === 0) return "";
+  const [heap] = courses;
+  const rows = courses.map(({ name, first, last, most, slope, growth }) => {
+    const line = sparkline(weights.map((day) => day[name]));
+    return `| ${name} | ${first} | ${last} | ${most} | ${slope.toFixed(2)} | ${(100 * growth).toFixed(1)} % | \`${line}\` |`;
+  });
+  return [
+    `Memory, at the end of each day after a garbage collection; the heap grew by ${(100 * heap.growth).toFixed(1)} % from day ${Math.floor(weights.length / 5) + 1} to day ${weights.length} (line of least squares).`,
+    "",
+    "| Held | after a fifth of the days | at the end | most | a day | growth | day by day, from zero |",
+    "|---|---:|---:|---:|---:|---:|---|",
+    ...rows,
+  ].join("\n");
 }
 
 function rounded([name, value]: [string, number]): [string, number] {

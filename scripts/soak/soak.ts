@@ -1,7 +1,8 @@
-import { Random } from "../../sim/random.js";
 import type { Balance } from "../../sim/soak/ledger.js";
-import { drawOutages, type Outage } from "../../sim/soak/outages.js";
+import { type AbsentStore, absentStore } from "./absent-store.js";
+import { add, Faults, sorted } from "./faults.js";
 import { Field, type FieldOptions } from "./field.js";
+import { type Course, coursesOf, type Weights, weigh } from "./memory.js";
 
 export interface SoakOptions {
   readonly days: number;
@@ -26,6 +27,20 @@ export interface SoakOptions {
   readonly cutEvery: number;
   /** Probability that a mesh frame is missed. */
   readonly meshLoss: number;
+  /** Each gateway hears its share of the nodes, and some of its neighbour's; else everybody hears everybody. */
+  readonly cells: boolean;
+  /** Nodes run on batteries: they listen only while an answer is to come. */
+  readonly battery: boolean;
+  /** Seconds between two reports of a gateway about itself. */
+  readonly health: number;
+  /** Hours between two power cuts of a node; 0: none. */
+  readonly nodeCutEvery: number;
+  /** Hours between two times that the server's process is killed and starts again; 0: never. */
+  readonly restartEvery: number;
+  /** Hours between two absences of the database, of an hour each; 0: never. */
+  readonly awayEvery: number;
+  /** Hours between two times that the server's clock is set wrong, for some hours; 0: never. */
+  readonly stepEvery: number;
 }
 
 export const SOAK_DEFAULTS: SoakOptions = {
@@ -42,10 +57,38 @@ export const SOAK_DEFAULTS: SoakOptions = {
   outbox: 64,
   cutEvery: 0,
   meshLoss: 0,
+  cells: false,
+  battery: false,
+  health: 300,
+  nodeCutEvery: 0,
+  restartEvery: 0,
+  awayEvery: 0,
+  stepEvery: 0,
+};
+
+/** `npm run soak -- --full`: a small town for a quarter of a year, and everything that can go wrong. */
+export const FULL_SOAK: SoakOptions = {
+  ...SOAK_DEFAULTS,
+  days: 90,
+  nodes: 200,
+  gateways: 10,
+  interval: 3600,
+  resetEvery: 24,
+  cutEvery: 120,
+  meshLoss: 0.01,
+  cells: true,
+  battery: true,
+  health: 3600,
+  nodeCutEvery: 30 * 24,
+  restartEvery: 5 * 24,
+  awayEvery: 15 * 24,
+  stepEvery: 9 * 24,
 };
 
 export interface SoakResult {
   readonly options: SoakOptions;
+  /** Virtual ones that have passed: fewer than asked for when somebody had enough. */
+  readonly days: number;
   readonly balance: Balance;
   /** All accounts agree, and nothing waits any more. */
   readonly passed: boolean;
@@ -57,7 +100,15 @@ export interface SoakResult {
   /** ms */
   readonly longestOutage: number;
   readonly resets: number;
+  /** Of gateways. */
   readonly cuts: number;
+  readonly nodeCuts: number;
+  readonly restarts: number;
+  readonly absences: number;
+  readonly steps: number;
+  /** What every part held at the end of each day, after a garbage collection. */
+  readonly weights: readonly Weights[];
+  readonly courses: readonly Course[];
   /** Everything that gateways counted as dropped or wrong, summed over all their lives. */
   readonly drops: Readonly<Record<string, number>>;
   /** Everything that nodes counted, summed. */
@@ -67,6 +118,8 @@ export interface SoakResult {
   readonly cellular: Readonly<Record<string, number>>;
   /** Real ones. */
   readonly seconds: number;
+  /** Seconds that this process has computed. */
+  readonly processor: number;
 }
 
 export interface SoakProgress {
@@ -79,27 +132,51 @@ export interface SoakProgress {
   readonly seconds: number;
 }
 
-const HOUR = 3_600_000;
-const DAY = 24 * HOUR;
+const DAY = 86_400_000;
 /** What is still under way at the end is given so long. */
 const PATIENCE = DAY;
-/** A cut gateway gets its power back after this. */
-const DARK = 60_000;
+/** Shorter runs say nothing about growth. */
+const DAYS_OF_COURSES = 10;
+/** The heap may be larger by this at the end than after the first fifth of the days: sampling is not exact. */
+const GROWTH = 0.05;
 
 /**
  * Runs nodes, gateways, modems and the real server for days of virtual time with everything going wrong that the
  * options say, and follows each reading from its sensor into the store.
+ * @param isEnough asked after each day; true ends the run there, and the result says how many days it had
  */
 export async function soak(
   options: SoakOptions,
   onDay: (progress: SoakProgress) => void = () => {},
+  isEnough: () => boolean = () => false,
 ): Promise<SoakResult> {
   const started = performance.now();
   const seconds = () => (performance.now() - started) / 1000;
-  const field = await new Field(fieldOptions(options)).start();
-  const faults = new Faults(field, options);
+  const used = cpuSeconds();
+  const security = new Map<string, number>();
+  let database: AbsentStore | undefined;
+  const field = await new Field({
+    ...fieldOptions(options),
+    remember: false,
+    onEvent: ({ kind, reason }) => {
+      if (kind === "security") add(security, reason, 1);
+    },
+    wrapStore: (store) => {
+      database = absentStore(store);
+      return database.store;
+    },
+  }).start();
+  const faults = new Faults(field, options, database!);
+  const weights: Weights[] = [];
   for (let day = 0; day < options.days; day++) {
-    field.run(Math.min(1, options.days - day) * 86_400);
+    const end = Math.min(day + 1, options.days) * DAY;
+    for (const { at, happen } of faults.ofServer(end)) {
+      field.run((at - field.clock.now()) / 1000);
+      await happen();
+    }
+    field.run((end - field.clock.now()) / 1000);
+    await field.cloud.housekeep().catch(() => false);
+    weights.push(weigh(field));
     onDay({
       day: day + 1,
       measured: field.ledger.size,
@@ -107,6 +184,9 @@ export async function soak(
       queued: sum([...field.gateways.values()].map(({ role }) => role.uplink.queue.length)),
       seconds: seconds(),
     });
+    // A turn for the signals.
+    await new Promise(setImmediate);
+    if (isEnough()) break;
   }
   faults.end();
   field.stopMeasuring();
@@ -114,19 +194,33 @@ export async function soak(
   while (!field.settled && field.clock.now() < ended + PATIENCE) field.run(60);
   const balance = await field.balance();
   const { settled } = field;
+  const courses = weights.length < DAYS_OF_COURSES ? [] : coursesOf(weights);
   const result: SoakResult = {
     options,
+    days: Math.min(options.days, weights.length),
     balance,
     settled,
     passed:
-      settled && balance.doubled.length === 0 && balance.unknown.length === 0 && balance.missing.length === 0,
+      settled &&
+      balance.doubled.length === 0 &&
+      balance.unknown.length === 0 &&
+      balance.missing.length === 0 &&
+      (courses[0]?.growth ?? 0) < GROWTH,
     settledAfter: (field.clock.now() - ended) / 1000,
     outages: faults.outages.length,
     longestOutage: Math.max(0, ...faults.outages.map(({ from, to }) => to - from)),
     resets: faults.resets,
     cuts: faults.cuts,
+    nodeCuts: faults.nodeCuts,
+    restarts: faults.restarts,
+    absences: faults.absences,
+    steps: faults.steps,
+    weights,
+    courses,
     ...accounts(field, faults),
+    security: sorted(security),
     seconds: seconds(),
+    processor: cpuSeconds() - used,
   };
   await field.cloud.stop();
   return result;
@@ -143,109 +237,26 @@ function fieldOptions(options: SoakOptions): FieldOptions {
     outbox: options.outbox,
     meshLoss: options.meshLoss,
     modem: { loss: options.loss },
+    cells: options.cells,
+    listensForAnswers: options.battery,
+    gateway: { healthInterval: options.health * 1000 },
     spread: options.interval,
   };
 }
 
-/** What goes wrong, and when. */
-class Faults {
-  readonly outages: Outage[] = [];
-  resets = 0;
-  cuts = 0;
-  /** Of gateways that lost their power: what they had counted and used. */
-  readonly drops = new Map<string, number>();
-  readonly cellular = new Map<string, number>();
-  readonly #field: Field;
-  readonly #dark = new Map<string, boolean>();
-  #ended = false;
-
-  constructor(field: Field, options: SoakOptions) {
-    this.#field = field;
-    const random = new Random(options.seed).fork("outages");
-    const duration = options.days * DAY;
-    for (const name of field.gateways.keys()) {
-      for (const outage of drawOutages(random.fork(name), duration, options.outage)) {
-        this.outages.push(outage);
-        this.#at(outage.from, () => this.#setCoverage(name, false));
-        this.#at(outage.to, () => this.#setCoverage(name, true));
-      }
-      this.#every(options.resetEvery * HOUR, duration, () => {
-        this.resets++;
-        field.gateways.get(name)?.modem.fault({ kind: "reset" });
-      });
-      this.#every(options.cutEvery * HOUR, duration, () => this.#cut(name));
-    }
-  }
-
-  /** Everything is well from now on. */
-  end(): void {
-    this.#ended = true;
-    for (const name of this.#dark.keys()) this.#setCoverage(name, true);
-    for (const { name, kind } of this.#field.devices) {
-      if (kind === "gateway" && !this.#field.gateways.has(name)) this.#field.switchOn(name);
-    }
-  }
-
-  /** Adds what a gateway has counted and used in this life. */
-  account(name: string): void {
-    const gateway = this.#field.gateways.get(name);
-    if (gateway === undefined) return;
-    for (const [reason, count] of gateway.role.drops()) add(this.drops, reason, count);
-    for (const [what, count] of Object.entries(gateway.modem.cellular.use)) add(this.cellular, what, count);
-  }
-
-  #setCoverage(name: string, coverage: boolean): void {
-    this.#dark.set(name, !coverage);
-    this.#field.gateways.get(name)?.modem.cellular.setCoverage(coverage);
-  }
-
-  #cut(name: string): void {
-    this.cuts++;
-    this.account(name);
-    this.#field.cutPower(name);
-    this.#at(this.#field.clock.now() + DARK, () => {
-      this.#field.switchOn(name);
-      this.#setCoverage(name, this.#dark.get(name) !== true);
-    });
-  }
-
-  #at(time: number, happen: () => void): void {
-    this.#field.clock.post(time, () => {
-      if (!this.#ended) happen();
-    });
-  }
-
-  #every(period: number, duration: number, happen: () => void): void {
-    if (period <= 0) return;
-    for (let time = period; time < duration; time += period) this.#at(time, happen);
-  }
-}
-
-function accounts(
-  field: Field,
-  faults: Faults,
-): Pick<SoakResult, "drops" | "nodes" | "security" | "cellular"> {
-  const nodes = new Map<string, number>();
-  const security = new Map<string, number>();
+function accounts(field: Field, faults: Faults): Pick<SoakResult, "drops" | "nodes" | "cellular"> {
   for (const name of field.gateways.keys()) faults.account(name);
-  for (const { role } of field.nodes.values()) {
-    for (const [reason, count] of role.counters.entries()) add(nodes, reason, count);
-  }
-  for (const { kind, reason } of field.events) if (kind === "security") add(security, reason, 1);
+  for (const name of field.nodes.keys()) faults.accountNode(name);
   return {
     drops: sorted(faults.drops),
-    nodes: sorted(nodes),
-    security: sorted(security),
+    nodes: sorted(faults.nodes),
     cellular: Object.fromEntries(faults.cellular),
   };
 }
 
-function add(counts: Map<string, number>, name: string, count: number): void {
-  counts.set(name, (counts.get(name) ?? 0) + count);
-}
-
-function sorted(counts: ReadonlyMap<string, number>): Record<string, number> {
-  return Object.fromEntries([...counts].sort((a, b) => b[1] - a[1]));
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
 }
 
 function sum(numbers: readonly number[]): number {

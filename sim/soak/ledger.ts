@@ -1,15 +1,6 @@
 /** Why a reading is not in the store. */
-export type Loss = "outbox full" | "rejected" | "power cut";
-
-interface Entry {
-  /** virtual ms */
-  readonly measured: number;
-  /** How often the store has it. */
-  stored: number;
-  /** By how much the time that the server gives it is off, ms. */
-  offBy: number;
-  loss: Loss | undefined;
-}
+const LOSSES = ["outbox full", "rejected", "power cut"] as const;
+export type Loss = (typeof LOSSES)[number];
 
 export interface Balance {
   readonly measured: number;
@@ -46,54 +37,100 @@ export function numberOf(temperature: number, humidity: number): number {
   return humidity * TEMPERATURES + temperature - COLDEST;
 }
 
+/** What is known of one node's readings, by their numbers: in typed arrays, because a long run has millions. */
+class Account {
+  length = 0;
+  /** virtual ms */
+  measured = new Float64Array(256);
+  /** By how much the time that the server gives it is off, ms. */
+  offBy = new Float32Array(256);
+  /** How often the store has it. */
+  stored = new Uint8Array(256);
+  /** Why it is not stored: 1 + the place in {@link LOSSES}. */
+  loss = new Uint8Array(256);
+
+  reach(length: number): void {
+    if (length > this.measured.length) {
+      const capacity = Math.max(length, 2 * this.measured.length);
+      this.measured = enlarged(this.measured, new Float64Array(capacity));
+      this.offBy = enlarged(this.offBy, new Float32Array(capacity));
+      this.stored = enlarged(this.stored, new Uint8Array(capacity));
+      this.loss = enlarged(this.loss, new Uint8Array(capacity));
+    }
+    this.length = Math.max(this.length, length);
+  }
+
+  /** Whether there is a measurement of this number. */
+  has(number: number): boolean {
+    return number >= 0 && number < this.length && this.measured[number] >= 0;
+  }
+}
+
+function enlarged<T extends { set(values: T): void }>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}
+
 /** Follows every single reading from its sensor to the store. */
 export class Ledger {
-  readonly #entries = new Map<string, Entry>();
-  readonly #counts = new Map<string, number>();
+  readonly #accounts = new Map<string, Account>();
   #unknown: string[] = [];
+  #measured = 0;
 
   get size(): number {
-    return this.#entries.size;
+    return this.#measured;
   }
 
   /** How often a node has measured: the number of its next measurement. */
   countOf(node: string): number {
-    return this.#counts.get(node) ?? 0;
+    return this.#accounts.get(node)?.length ?? 0;
   }
 
   measured(node: string, number: number, time: number): void {
-    this.#counts.set(node, number + 1);
-    this.#entries.set(`${node} ${number}`, { measured: time, stored: 0, offBy: 0, loss: undefined });
+    let account = this.#accounts.get(node);
+    if (account === undefined) {
+      account = new Account();
+      this.#accounts.set(node, account);
+    }
+    const before = account.length;
+    account.reach(number + 1);
+    account.measured.fill(-1, before, number);
+    account.measured[number] = time;
+    this.#measured++;
   }
 
   /** The node counts it as dropped. */
   lost(node: string, number: number, loss: Loss): void {
-    const entry = this.#entries.get(`${node} ${number}`);
-    if (entry !== undefined) entry.loss = loss;
+    const account = this.#accounts.get(node);
+    if (account?.has(number)) account.loss[number] = 1 + LOSSES.indexOf(loss);
   }
 
   /** @param time virtual ms, as the server says that it was measured */
   stored(node: string, number: number, time: number): void {
-    const entry = this.#entries.get(`${node} ${number}`);
-    if (entry === undefined) {
+    const account = this.#accounts.get(node);
+    if (account === undefined || !account.has(number)) {
       this.#unknown.push(`${node} ${number}`);
       return;
     }
-    entry.stored++;
-    entry.offBy = Math.abs(time - entry.measured);
+    account.stored[number]++;
+    account.offBy[number] = Math.abs(time - account.measured[number]);
   }
 
   /** Forgets what was said to be stored, and takes this for it: what the store itself has. */
   recount(stored: Iterable<{ node: string; number: number; time: number }>): void {
     this.#unknown = [];
-    for (const entry of this.#entries.values()) entry.stored = 0;
+    for (const account of this.#accounts.values()) account.stored.fill(0);
     for (const { node, number, time } of stored) this.stored(node, number, time);
   }
 
   /** Readings that are neither in the store nor counted as lost. */
   get open(): number {
     let open = 0;
-    for (const { stored, loss } of this.#entries.values()) if (stored === 0 && loss === undefined) open++;
+    for (const account of this.#accounts.values()) {
+      for (let number = 0; number < account.length; number++) {
+        if (account.has(number) && account.stored[number] === 0 && account.loss[number] === 0) open++;
+      }
+    }
     return open;
   }
 
@@ -102,18 +139,22 @@ export class Ledger {
     const doubled: string[] = [];
     const missing: string[] = [];
     let [stored, storedAllTheSame, late, latest] = [0, 0, 0, 0];
-    for (const [name, entry] of this.#entries) {
-      if (entry.stored > 1) doubled.push(name);
-      if (entry.stored > 0) {
-        stored++;
-        if (entry.loss !== undefined) storedAllTheSame++;
-        if (entry.offBy > 2000) late++;
-        latest = Math.max(latest, entry.offBy);
-      } else if (entry.loss === undefined) missing.push(name);
-      else lost[entry.loss] = (lost[entry.loss] ?? 0) + 1;
+    for (const [node, account] of this.#accounts) {
+      for (let number = 0; number < account.length; number++) {
+        if (!account.has(number)) continue;
+        const loss = account.loss[number] === 0 ? undefined : LOSSES[account.loss[number] - 1];
+        if (account.stored[number] > 1) doubled.push(`${node} ${number}`);
+        if (account.stored[number] > 0) {
+          stored++;
+          if (loss !== undefined) storedAllTheSame++;
+          if (account.offBy[number] > 2000) late++;
+          latest = Math.max(latest, account.offBy[number]);
+        } else if (loss === undefined) missing.push(`${node} ${number}`);
+        else lost[loss] = (lost[loss] ?? 0) + 1;
+      }
     }
     return {
-      measured: this.#entries.size,
+      measured: this.#measured,
       stored,
       storedAllTheSame,
       lost,
