@@ -1,10 +1,32 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
 import { isPermissive, packagesOf } from "../../scripts/supply/licences.js";
 import { packServer } from "../../scripts/supply/server-package.js";
+
+/** Starts a packed server on free ports, asks it, and ends it. */
+async function answersOf(server: string, directory: string): Promise<Record<string, number>> {
+  const place = ["--http", "127.0.0.1:0", "--coap", "127.0.0.1:0", "--data", join(directory, "data")];
+  const child = spawn(process.execPath, [server, ...place], { cwd: directory });
+  try {
+    let said = "";
+    child.stderr.on("data", (bytes: Buffer) => (said += bytes.toString()));
+    for await (const line of createInterface({ input: child.stdout })) {
+      said += `${line}\n`;
+      const page = /^Page +(http:\S+)/.exec(line)?.[1];
+      if (page === undefined) continue;
+      const answers: Record<string, number> = {};
+      for (const path of ["/readyz", "/page.js"]) answers[path] = (await fetch(new URL(path, page))).status;
+      return answers;
+    }
+    throw new Error(`the server has ended:\n${said}`);
+  } finally {
+    child.kill();
+  }
+}
 
 describe("supply chain", function () {
   // npm is started several times.
@@ -28,11 +50,11 @@ describe("supply chain", function () {
     for (const name of ["better-sqlite3", "bindings", "file-uri-to-path"]) {
       symlinkSync(resolve("node_modules", name), join(directory, "node_modules", name));
     }
-    const help = execFileSync(process.execPath, [join(directory, "package", "server.js"), "--help"], {
-      encoding: "utf8",
-      cwd: directory,
-    });
+    const server = join(directory, "package", "server.js");
+    const help = execFileSync(process.execPath, [server, "--help"], { encoding: "utf8", cwd: directory });
     assert.match(help, /--coap <address>/);
+    assert.deepEqual(await answersOf(server, directory), { "/readyz": 200, "/page.js": 200 });
+
     const notices = readFileSync(join(directory, "package", "THIRD-PARTY.txt"), "utf8");
     for (const name of ["fastify", "@noble/ciphers", "pg"]) assert.ok(notices.includes(`\n${name} `), name);
   });

@@ -42,6 +42,33 @@ describe("soak", function () {
     assert.equal(result.balance.stored, result.balance.measured);
   });
 
+  it("half a day with every fault, battery nodes and cells: all is stored once or counted, whatever is killed", async () => {
+    const result = await run({
+      days: 0.5,
+      nodes: 9,
+      gateways: 3,
+      interval: 1200,
+      outage: 0.1,
+      cutEvery: 3,
+      meshLoss: 0.02,
+      cells: true,
+      battery: true,
+      health: 3600,
+      nodeCutEvery: 4,
+      restartEvery: 2,
+      awayEvery: 5,
+      stepEvery: 6,
+      seed: 4,
+    });
+    assert.ok(result.passed, describeSoak(result));
+    assert.ok(result.nodeCuts > 9 && result.cuts > 6, "power was cut");
+    assert.ok(result.restarts >= 1 && result.absences >= 1 && result.steps >= 1, describeSoak(result));
+    const { measured, stored, lost } = result.balance;
+    assert.equal(measured, stored + (lost["power cut"] ?? 0));
+    assert.equal(result.weights.length, 1);
+    assert.equal(result.weights[0]["server: devices"], 12);
+  });
+
   it("has the same history for the same seed, and another one for another", async () => {
     const options = { days: 0.25, nodes: 4, outage: 0.2, loss: 0.1 };
     const [one, again, other] = [await run(options), await run(options), await run({ ...options, seed: 9 })];

@@ -71,7 +71,7 @@ export class Faults {
     const field = this.#field;
     const faults: ServerFault[] = [];
     // In another hour than the other faults of the server: each has to be got over alone, too.
-    for (const at of moments(restartEvery * HOUR, 0.25, duration)) {
+    for (const at of moments(restartEvery * HOUR, 0.25, 0, duration)) {
       const happen = () => {
         // It cannot start without its database.
         if (this.#database.away) {
@@ -83,14 +83,14 @@ export class Faults {
       };
       faults.push({ at, happen });
     }
-    for (const at of moments(awayEvery * HOUR, 0.5, duration)) {
+    for (const at of moments(awayEvery * HOUR, 0.5, HOUR, duration)) {
       this.absences++;
       faults.push(
         { at, happen: () => this.#setAway(true) },
         { at: at + HOUR, happen: () => this.#setAway(false) },
       );
     }
-    for (const [i, at] of moments(stepEvery * HOUR, 0.7, duration).entries()) {
+    for (const [i, at] of moments(stepEvery * HOUR, 0.7, WRONG_FOR, duration).entries()) {
       this.steps++;
       faults.push({ at, happen: () => field.stepWallClock(WRONG_BY[i % WRONG_BY.length]) });
       faults.push({ at: at + WRONG_FOR, happen: () => field.stepWallClock(0) });
@@ -183,10 +183,11 @@ export class Faults {
   }
 }
 
-function moments(period: number, first: number, duration: number): number[] {
+/** @param lasts what begins then has to end before the run does */
+function moments(period: number, first: number, lasts: number, duration: number): number[] {
   const times: number[] = [];
-  if (period > 0)
-    for (let time = period * first; time + 2 * WRONG_FOR < duration; time += period) times.push(time);
+  if (period <= 0) return times;
+  for (let time = period * first; time + lasts < duration; time += period) times.push(time);
   return times;
 }
 

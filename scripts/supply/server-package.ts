@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
 import { pageFiles } from "../../cloud/http/page-files.js";
@@ -26,6 +26,9 @@ interface Manifest {
 /** Compiled for the machine, or looked for only where it is installed. */
 const NATIVE = "better-sqlite3";
 const OPTIONAL = ["pg-native"];
+
+/** What runs in a thread beside the server. */
+const THREAD = "cloud/store/sqlite-thread.ts";
 
 /** What CommonJS packages want in an ES module. */
 const BANNER = [
@@ -59,11 +62,11 @@ export async function packServer(out: string): Promise<string> {
       type: "module",
       engines,
       bin: { "oscore-mesh-server": "server.js" },
-      files: ["server.js", "THIRD-PARTY.txt"],
+      files: [...code.map(({ name }) => name), "THIRD-PARTY.txt"],
       dependencies: { [NATIVE]: manifestOf(directoryOf(NATIVE)).version },
     };
     put("package.json", `${JSON.stringify(manifest, undefined, 2)}\n`);
-    put("server.js", code, 0o755);
+    for (const { name, bytes } of code) put(name, bytes, name === "server.js" ? 0o755 : 0o644);
     put("LICENSE", readFileSync(join(ROOT, "LICENSE")));
     put("README.md", README);
     put("THIRD-PARTY.txt", thirdParty(packages));
@@ -79,11 +82,12 @@ export async function packServer(out: string): Promise<string> {
   }
 }
 
-async function bundle(): Promise<{ code: Uint8Array; packages: string[] }> {
+async function bundle(): Promise<{ code: { name: string; bytes: Uint8Array }[]; packages: string[] }> {
   const { outputFiles, metafile } = await build({
     absWorkingDir: ROOT,
-    entryPoints: ["scripts/server.ts"],
-    outfile: "server.js",
+    entryPoints: ["scripts/server.ts", THREAD],
+    entryNames: "[name]",
+    outdir: ROOT,
     bundle: true,
     write: false,
     metafile: true,
@@ -94,7 +98,7 @@ async function bundle(): Promise<{ code: Uint8Array; packages: string[] }> {
     banner: { js: BANNER },
     legalComments: "none",
     logLevel: "error",
-    plugins: [await readyPage()],
+    plugins: [await readyPage(), readyThread],
   });
   // "node_modules/a/…", "node_modules/@scope/a/…", and what is nested in another one.
   const packages = new Set<string>();
@@ -102,7 +106,8 @@ async function bundle(): Promise<{ code: Uint8Array; packages: string[] }> {
     const found = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input);
     if (found !== null) packages.add(found[1]);
   }
-  return { code: outputFiles[0].contents, packages: [...packages].sort() };
+  const code = outputFiles.map(({ path, contents }) => ({ name: basename(path), bytes: contents }));
+  return { code, packages: [...packages].sort() };
 }
 
 /** The page as it is when it is packed, in the place of what bundles it at every start. */
@@ -121,6 +126,17 @@ async function readyPage(): Promise<Plugin> {
     },
   };
 }
+
+/** The thread is a bundle of its own here, and needs no compiler. */
+const readyThread: Plugin = {
+  name: "the thread, ready made",
+  setup({ onLoad }) {
+    const contents = `import { Worker } from "node:worker_threads";
+      export const startThread = (module, data) =>
+        new Worker(new URL("${basename(THREAD, ".ts")}.js", import.meta.url), { workerData: { ...data, module } });`;
+    onLoad({ filter: /[\\/]cloud[\\/]thread\.ts$/ }, () => ({ contents, loader: "js" }));
+  },
+};
 
 /** The licences of what is inside, as most of them ask for. */
 function thirdParty(packages: readonly string[]): string {
