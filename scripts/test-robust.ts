@@ -12,6 +12,7 @@ import { attackTable } from "./robust/report.js";
 import type { AttackResult, AttackSuite } from "./robust/result.js";
 import { secretsSuite } from "./robust/secrets.js";
 import { serverDatagramSuite } from "./robust/server-datagrams.js";
+import { soakSuite } from "./robust/soak.js";
 import { storeCutSuite } from "./robust/store-cuts.js";
 import { tamperingSuite } from "./robust/tampering.js";
 
@@ -23,6 +24,7 @@ const SUITES: Readonly<Record<string, { readonly what: string; readonly run: Att
   http: { what: "somebody on the internet, by HTTP", run: httpSuite },
   secrets: { what: "every key, searched for in everything that a whole run puts out", run: secretsSuite },
   cuts: { what: "the power of nodes and gateways cut in each of their writes", run: powerCutSuite },
+  soak: { what: "weeks of faults; with --full the quarter of a year of docs/SOAK.md", run: soakSuite },
   store: { what: "the server's store torn at any byte of its log", run: storeCutSuite },
 };
 
