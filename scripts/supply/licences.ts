@@ -19,6 +19,13 @@ const PERMISSIVE = new Set([
   "ISC",
   "MIT",
   "Unlicense",
+  "Zlib",
+]);
+
+/** Packages that name their licence in their LICENSE file alone, as read there. */
+const READ_THERE: ReadonlyMap<string, string> = new Map([
+  ["exif-parser 0.1.12", "MIT"],
+  ["png-js 2.0.0", "MIT"],
 ]);
 
 /** Whether an SPDX expression leaves a permissive choice; "A AND B" is one when both are. What is not understood is not. */
@@ -48,12 +55,15 @@ export function packagesOf(scope: "shipped" | "all"): LicensedPackage[] {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const { components } = JSON.parse(text) as Bom;
-  return components.map(({ name, version, licenses = [] }) => ({ name, version, licence: spdx(licenses) }));
+  return components.map(({ name, version, licenses = [] }) => {
+    const licence = spdx(licenses) ?? READ_THERE.get(`${name} ${version}`) ?? "unknown";
+    return { name, version, licence };
+  });
 }
 
-function spdx(licenses: NonNullable<Bom["components"][number]["licenses"]>): string {
+function spdx(licenses: NonNullable<Bom["components"][number]["licenses"]>): string | undefined {
   const parts = licenses.map(
     ({ license, expression }) => expression ?? license?.id ?? license?.name ?? "unknown",
   );
-  return parts.length === 0 ? "unknown" : parts.join(" AND ");
+  return parts.length === 0 ? undefined : parts.join(" AND ");
 }
