@@ -14,12 +14,13 @@ const NOBODY = new Uint8Array(6);
  *     adv send COUNT INTERVAL HEX   → ok, or `no full` when the radio has no room now
  *     adv off
  *
- * The board's own role hears what is sent for the computer, as it hears what others send.
+ * The board's own role hears what is sent for the computer, and the computer what the role sends, as they hear others.
  */
 export function addBridge(terminal: Terminal, { clock, bearer }: Hal): void {
   type Receive = NonNullable<typeof bearer.onReceive>;
   let own: Receive | undefined;
   let lastUse = 0;
+  const transmit = bearer.send.bind(bearer);
 
   const tap: Receive = (data, address, rssi) => {
     own?.(data, address, rssi);
@@ -28,6 +29,7 @@ export function addBridge(terminal: Terminal, { clock, bearer }: Hal): void {
   };
   const off = () => {
     if (bearer.onReceive === tap) bearer.onReceive = own;
+    bearer.send = transmit;
     own = undefined;
   };
   terminal.framed("adv", (rest) => {
@@ -38,6 +40,11 @@ export function addBridge(terminal: Terminal, { clock, bearer }: Hal): void {
         if (bearer.onReceive !== tap) {
           own = bearer.onReceive;
           bearer.onReceive = tap;
+          bearer.send = (data, count, interval) => {
+            const taken = transmit(data, count, interval);
+            if (taken) terminal.event(`adv 0 ${toHex(data)}`);
+            return taken;
+          };
         }
         return "";
       case "off":
@@ -50,7 +57,7 @@ export function addBridge(terminal: Terminal, { clock, bearer }: Hal): void {
         const gap = Number(interval);
         const fits = data.length >= 2 && data.length <= 31 && data[0] === data.length - 1;
         if (!fits || !(times >= 1 && times <= 10) || !(gap >= 0 && gap <= 1000)) return new Refusal("adv");
-        if (!bearer.send(data, times, gap)) return new Refusal("full");
+        if (!transmit(data, times, gap)) return new Refusal("full");
         if (bearer.onReceive === tap) own?.(data, NOBODY, 0);
         return "";
       }

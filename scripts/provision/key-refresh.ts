@@ -47,7 +47,7 @@ export function beginRefresh(file: NetworkFile): Refresh {
     netKey: hostCrypto.random(16),
     appKey: hostCrypto.random(16),
   });
-  network.refresh = { to: before + 1, phase: 1, done: [] };
+  network.refresh = { to: before + 1, phase: 1, done: [], behind: [] };
   note(network, `key refresh begun, generation ${before + 1}`);
   file.save();
   return network.refresh;
@@ -70,10 +70,9 @@ export async function runRefresh(
   // A stack that was stopped in the middle is brought to where the network is.
   for (let phase: 1 | 2 = 1; phase <= Math.min(refresh.phase, 2); phase++)
     access.follow(phase as 1 | 2, keys);
-  const behind = new Set<Device>();
   for (;;) {
     const { phase } = refresh;
-    const devices = toRefresh(network).filter((device) => !behind.has(device));
+    const devices = toRefresh(network).filter(({ id }) => !refresh.behind.includes(id));
     // Phases 2 and 3 pass by themselves to whoever hears a beacon with the new key; phase 1 does not.
     await Promise.all(
       devices.map(async (device) => {
@@ -88,12 +87,12 @@ export async function runRefresh(
     const missing = devices.filter(({ id }) => !refresh.done.includes(id));
     if (missing.length > 0 && phase === 1) {
       if (!leaveBehind) throw notReached(missing, phase);
-      for (const device of missing) behind.add(device);
+      refresh.behind = missing.map(({ id }) => id);
     }
-    if (phase === 3) return finish(file, refresh, behind);
+    if (phase === 3) return finish(file, refresh);
     access.follow((phase + 1) as 2 | 3, keys);
     refresh.phase = (phase + 1) as 2 | 3;
-    refresh.done = [...behind].map(({ id }) => id);
+    refresh.done = [];
     file.save();
   }
 }
@@ -126,22 +125,26 @@ function notReached(devices: readonly Device[], phase: number): ProvisionError {
   );
 }
 
-function finish(file: NetworkFile, refresh: Refresh, behind: ReadonlySet<Device>): RefreshReport {
+function finish(file: NetworkFile, refresh: Refresh): RefreshReport {
   const { network } = file;
   const refreshed: string[] = [];
+  const behind: string[] = [];
   for (const device of toRefresh(network)) {
-    if (behind.has(device)) {
-      // With new keys it is in another network, and counts from the beginning: so at another address.
-      device.next = newCredentials(network, device);
-      device.board = "planned";
-      touch(device);
-    } else refreshed.push(device.name);
+    if (!refresh.behind.includes(device.id)) {
+      refreshed.push(device.name);
+      continue;
+    }
+    // With new keys it is in another network, and counts from the beginning: so at another address.
+    device.next = newCredentials(network, device);
+    device.board = "planned";
+    touch(device);
+    behind.push(device.name);
   }
   delete network.refresh;
   delete network.refreshDue;
   // Our own numbers belong to the keys that are gone: from now on we are another provisioner.
   delete network.provisioner;
-  note(network, `key refresh ended, generation ${refresh.to}; ${behind.size} left behind`);
+  note(network, `key refresh ended, generation ${refresh.to}; ${behind.length} left behind`);
   file.save();
-  return { generation: refresh.to, refreshed, behind: [...behind].map(({ name }) => name) };
+  return { generation: refresh.to, refreshed, behind };
 }

@@ -108,6 +108,8 @@ export interface Refresh {
   phase: 1 | 2 | 3;
   /** Devices that are through with the phase. */
   done: string[];
+  /** Devices that go without the new keys. */
+  behind: string[];
 }
 
 export interface HistoryEntry {
