@@ -109,7 +109,8 @@ function planReplacement(network: Network, device: Device, { chipId, kind }: Boa
   }
 }
 
-function boardHolder(network: Network, chip: Uint8Array): Device | undefined {
+/** The device whose board has this chip. */
+export function boardHolder(network: Network, chip: Uint8Array): Device | undefined {
   return members(network).find(({ chipId }) => chipId !== undefined && toHex(chipId) === toHex(chip));
 }
 

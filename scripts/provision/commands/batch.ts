@@ -12,7 +12,7 @@ import { type Device, findDevice, hex4, members, type Network, stateOf, target }
 import type { NetworkFile } from "../network-file.js";
 import type { Session } from "../session.js";
 import { type BoardInfo, type Way, WayError } from "../way.js";
-import { commissionShown, newDevice, refuseDuringRefresh, summary } from "./add.js";
+import { boardHolder, commissionShown, newDevice, refuseDuringRefresh, summary } from "./add.js";
 
 export interface BatchOptions {
   /** Paths of consoles; a star in the last part stands for anything. */
@@ -233,7 +233,7 @@ async function serve(work: Work, port: string): Promise<void> {
     const chip = toHex(info.chipId);
     const row = seen.has(chip) ? undefined : rowFor(file.network, open, info);
     if (row === undefined) {
-      if (!seen.has(chip))
+      if (!seen.has(chip) && boardHolder(file.network, info.chipId) === undefined)
         session.ui.warn(`The ${info.kind} with chip ${chip} on ${port} is not on the list.`);
       seen.add(chip);
       return;
