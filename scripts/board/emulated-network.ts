@@ -23,7 +23,7 @@ import { PacedClock } from "../../sim/paced-clock.js";
 import { Random } from "../../sim/random.js";
 import { World } from "../../sim/world.js";
 import { Audit } from "./audit.js";
-import { type Complaint, EmulatedBoard, keepTime } from "./emulator.js";
+import { type Complaint, EmulatedBoard, freePort, keepTime } from "./emulator.js";
 import { FlashStore, STORE_ADDRESS } from "./flash-store.js";
 
 const FLASH_BYTES = 0x100000;
@@ -380,17 +380,6 @@ class AuditedNetwork extends UdpNetwork {
     this.#audit.datagram(datagram);
     super.send(socket, address, port, datagram);
   }
-}
-
-async function freePort(): Promise<number> {
-  const { createServer } = await import("node:net");
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
 }
 
 /** Metres from a relay to its nodes: more than the gateway hears. */

@@ -1,6 +1,7 @@
 /** An emulated board: the emulator as a child process, and what it says, taken apart. */
 
 import { type ChildProcess, spawn } from "node:child_process";
+import { createServer } from "node:net";
 import { setPriority } from "node:os";
 import { createInterface } from "node:readline";
 
@@ -173,4 +174,15 @@ function argumentsOf(options: EmulatorOptions): string[] {
   if (fast) list.push("--fast");
   if (cut !== undefined) list.push("--cut", String(cut));
   return list;
+}
+
+/** A TCP port that nobody listens on now, for the emulator to do so. */
+export async function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+    });
+  });
 }

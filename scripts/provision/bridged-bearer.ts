@@ -5,7 +5,7 @@ import type { ConsoleLink } from "./console-link.js";
 import { WayError } from "./way.js";
 
 /** Frames that may be on their way to the bridge at a time. */
-const WINDOW = 6;
+const WINDOW = 4;
 /** When the bridge's radio had no room, ms. */
 const FULL_RETRY = 40;
 /** The bridge ends by itself a minute after the last word, ms. */

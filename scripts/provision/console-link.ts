@@ -7,8 +7,12 @@ import type { Cancel, Clock } from "../../hal/hal.js";
 import type { OpenPort, Port } from "./port.js";
 import { WayError } from "./way.js";
 
-/** A frame that is not answered within this is sent again, ms. The longest work of a board, an erase, takes 0.1 s. */
+/**
+ * When a board has not answered anything for this long, frames are sent again, ms; then after twice as long each time,
+ * because the board may only be slow, and what it has to do twice makes it slower.
+ */
 const RESEND = 700;
+const RESEND_MOST = 3000;
 /** A board that has not answered at all is given up after this, ms. */
 const FIRST_ANSWER = 5000;
 /** Between two looks for a port that has gone, ms. */
@@ -35,6 +39,8 @@ interface Pending {
   readonly reject: (error: WayError) => void;
   giveUpAt: number;
   sentAt: number;
+  /** What is sent counts up, and boards answer in order. */
+  order: number;
 }
 
 /**
@@ -50,6 +56,9 @@ export class ConsoleLink {
   #port: Port | undefined;
   #number = 0;
   #answered = false;
+  #answeredAt = 0;
+  #patience = RESEND;
+  #order = 0;
   #closed = false;
   #goneAt = 0;
   #timer: Cancel | undefined;
@@ -88,7 +97,8 @@ export class ConsoleLink {
         resolve,
         reject,
         giveUpAt: now + (this.#answered ? this.#options.patience : FIRST_ANSWER),
-        sentAt: Number.NEGATIVE_INFINITY,
+        sentAt: 0,
+        order: 0,
       };
       this.#pending.set(this.#number, pending);
       this.#send(pending, now);
@@ -164,6 +174,8 @@ export class ConsoleLink {
       return;
     }
     this.#answered = true;
+    this.#answeredAt = this.#options.clock.now();
+    this.#patience = RESEND;
     if (number === NOBODY) {
       // Something that we sent has come damaged, and nobody knows what.
       const now = this.#options.clock.now();
@@ -173,19 +185,24 @@ export class ConsoleLink {
     const pending = this.#pending.get(number);
     if (pending === undefined) return;
     this.#pending.delete(number);
+    // What was sent before it, and is not answered, has been lost.
+    for (const earlier of this.#pending.values()) {
+      if (earlier.order < pending.order) this.#send(earlier, this.#answeredAt);
+    }
     if (answer[1] === "ok") pending.resolve(answer[2]!);
     else pending.reject(new WayError("refused", answer[2]!));
   }
 
   #send(pending: Pending, now: number): void {
     pending.sentAt = now;
+    pending.order = ++this.#order;
     this.#port?.write(pending.line);
   }
 
   #arm(): void {
     if (this.#timer !== undefined || this.#pending.size === 0) return;
     const { clock } = this.#options;
-    this.#timer = clock.at(clock.now() + RESEND, () => {
+    this.#timer = clock.at(clock.now() + RESEND / 2, () => {
       this.#timer = undefined;
       this.#resend(clock.now());
       this.#arm();
@@ -193,6 +210,7 @@ export class ConsoleLink {
   }
 
   #resend(now: number): void {
+    let again = false;
     for (const [number, pending] of [...this.#pending]) {
       if (now >= pending.giveUpAt && this.#port !== undefined) {
         this.#pending.delete(number);
@@ -200,8 +218,12 @@ export class ConsoleLink {
         pending.reject(
           new WayError(reason, "no answer: is this the console of a board of ours, and is it on?"),
         );
-      } else if (now - pending.sentAt >= RESEND) this.#send(pending, now);
+      } else if (now - Math.max(pending.sentAt, this.#answeredAt) >= this.#patience) {
+        this.#send(pending, now);
+        again = true;
+      }
     }
+    if (again) this.#patience = Math.min(2 * this.#patience, RESEND_MOST);
   }
 
   #rejectAll(error: WayError): void {

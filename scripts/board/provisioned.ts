@@ -1,0 +1,112 @@
+/**
+ * Emulated boards out of the box that are provisioned as a technician does it: a gateway through its console, a node
+ * over the air with the gateway as bridge. In wall time.
+ */
+
+import { join } from "node:path";
+import { hostCrypto } from "#hal/crypto.js";
+import { DEFAULT_SETTINGS } from "../../firmware/roles/identity.js";
+import { MemoryStore } from "../../hal/host/storage.js";
+import { type Device, newKeyRing, planNetwork } from "../../sim/network.js";
+import { openOverTheAir } from "../provision/air-way.js";
+import { openSerial } from "../provision/serial-way.js";
+import type { Label, Way } from "../provision/way.js";
+import { AirHub } from "./air-hub.js";
+import { EmulatedBoard, freePort } from "./emulator.js";
+
+export interface ProvisionedOptions {
+  readonly emulator: string;
+  /** The images. */
+  readonly elf: Readonly<Record<"node" | "gateway", string>>;
+  /** Where flash files are kept. */
+  readonly directory: string;
+  /** Probability that a frame is lost. */
+  readonly loss: number;
+}
+
+export interface ProvisionedResult {
+  /** Seconds of wall time until the board ran with its identity. */
+  readonly serial: number;
+  readonly air: number;
+  readonly failures: readonly string[];
+}
+
+/** The unicast address of the technician's computer. */
+const PROVISIONER = 0x7f00;
+
+export async function provisionEmulated(options: ProvisionedOptions): Promise<ProvisionedResult> {
+  const { emulator, elf, directory, loss } = options;
+  const random = (length: number) => hostCrypto.random(length);
+  const settings = { ...DEFAULT_SETTINGS, interval: 5 };
+  const devices = planNetwork(newKeyRing(random), { nodes: 1, relays: 0, gateways: 1, settings, random });
+  const device = (kind: Device["kind"]) => devices.find((candidate) => candidate.kind === kind)!;
+  const [gateway, node] = [device("gateway").identity, device("node").identity];
+  const failures: string[] = [];
+  const hub = await AirHub.open({ loss });
+  const boards: EmulatedBoard[] = [];
+  const ways: Way[] = [];
+
+  /** @returns the port of its console */
+  const switchOn = async (name: "gateway" | "node", seed: number): Promise<string> => {
+    const port = await freePort();
+    const board = new EmulatedBoard(emulator, elf[name], {
+      seed,
+      air: hub.port,
+      flash: join(directory, `provisioned-${name}.flash`),
+      uart: [port, undefined],
+      ...(name === "node" && { sensor: "21.5,47" }),
+    });
+    // Provisioning ends with a restart.
+    board.onComplaint = ({ kind, line }) => {
+      if (kind !== "reset") failures.push(`${name}: ${line}`);
+    };
+    const joined = hub.expect(name);
+    boards.push(board);
+    await joined;
+    return `tcp:127.0.0.1:${port}`;
+  };
+  const opened = async <T extends Way>(way: Promise<T>): Promise<T> => {
+    const is = await way;
+    ways.push(is);
+    return is;
+  };
+
+  try {
+    const bridge = await switchOn("gateway", 71);
+    const began = performance.now();
+    const serial = await opened(openSerial(bridge));
+    const { oob } = await serial.label();
+    await serial.close();
+    const proved = await opened(openSerial(bridge, { oob }));
+    await proved.write(gateway);
+    const serialSeconds = (performance.now() - began) / 1000;
+    await proved.close();
+
+    const console = await opened(openSerial(await switchOn("node", 72)));
+    const label: Label = await console.label();
+    const { netKey, appKey, ivIndex, ttl } = gateway.mesh;
+    const network = {
+      netKey,
+      appKey: appKey!,
+      ivIndex,
+      ttl,
+      address: PROVISIONER,
+      storage: new MemoryStore(),
+    };
+    const airBegan = performance.now();
+    const air = await opened(openOverTheAir({ bridge, network, ...label }));
+    await air.write(node);
+    const airSeconds = (performance.now() - airBegan) / 1000;
+    if ((await console.verify(node)) !== "same") failures.push("the node's console names another identity");
+    await air.erase(node);
+    if ((await console.verify(node)) !== "none") failures.push("a Node Reset left the node its identity");
+    return { serial: serialSeconds, air: airSeconds, failures };
+  } catch (error) {
+    return { serial: Number.NaN, air: Number.NaN, failures: [...failures, String(error)] };
+  } finally {
+    for (const way of ways) await way.close();
+    for (const board of boards) board.kill();
+    await Promise.all(boards.map(({ ended }) => ended));
+    hub.close();
+  }
+}
