@@ -20,10 +20,10 @@ export interface Port {
 export type OpenPort = () => Promise<Port>;
 
 /** @param name a path, or `tcp:HOST:PORT` */
-export function portOpener(name: string): OpenPort {
+export function portOpener(name: string, baud = BAUD): OpenPort {
   const tcp = /^tcp:(.+):(\d+)$/.exec(name);
   if (tcp !== null) return () => openTcp(tcp[1]!, Number(tcp[2]));
-  return () => (isPseudoTerminal(name) ? openTerminal(name) : openSerialPort(name));
+  return () => (isPseudoTerminal(name) ? openTerminal(name) : openSerialPort(name, baud));
 }
 
 /** Serial ports of this machine that something is plugged into. @throws {WayError} no-serial-library */
@@ -135,10 +135,10 @@ async function openTerminal(path: string): Promise<Port> {
   }
 }
 
-async function openSerialPort(path: string): Promise<Port> {
+async function openSerialPort(path: string, baudRate: number): Promise<Port> {
   const { SerialPort } = await serialLibrary();
   return new Promise((resolve, reject) => {
-    const serial = new SerialPort({ path, baudRate: BAUD, autoOpen: false });
+    const serial = new SerialPort({ path, baudRate, autoOpen: false });
     serial.open((error) => {
       if (error !== null && error !== undefined) {
         reject(noPort(path, error));
