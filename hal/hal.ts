@@ -197,6 +197,8 @@ export interface Board {
   /** Keeps the watchdog from resetting the chip. */
   feedWatchdog(): void;
   restart(): void;
+  /** CRC-16/CCITT-FALSE of an ASCII text: polynomial 0x1021, initial value 0xFFFF. */
+  crc16(text: string): number;
 }
 
 /** A message that came up from the mesh's access layer. */

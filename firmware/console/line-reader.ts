@@ -58,7 +58,9 @@ export class LineReader {
     else if (length > 0) {
       let text = "";
       for (let at = 0; at < length; at += PIECE) {
-        text += String.fromCharCode(...this.#line.subarray(at, Math.min(at + PIECE, length)));
+        const piece = this.#line.subarray(at, Math.min(at + PIECE, length));
+        // Spread, each of them would be a turn of an iterator.
+        text += String.fromCharCode.apply(undefined, piece as unknown as number[]);
       }
       this.#onLine(text);
     }

@@ -1,5 +1,5 @@
 import { Refusal } from "../bytes/refusal.js";
-import { decodeFrame, encodeFrame, NOBODY } from "./frame.js";
+import { type Crc16, decodeFrame, encodeFrame, NOBODY } from "./frame.js";
 import { LineReader } from "./line-reader.js";
 
 /** What a command answers: a text, or why it did nothing. */
@@ -19,14 +19,16 @@ export class Terminal {
   /** Called when a frame or a command has come: somebody is there. */
   onUse: (() => void) | undefined;
   readonly #print: (line: string) => boolean;
+  readonly #crc: Crc16;
   readonly #reader = new LineReader((line) => this.#take(line));
   readonly #commands = new Map<string, Command>();
   readonly #framed = new Map<string, Command>();
   #event = 0;
 
   /** @param print sends a line, or returns false when there is no room for it now */
-  constructor(print: (line: string) => boolean) {
+  constructor(print: (line: string) => boolean, crc: Crc16) {
     this.#print = print;
+    this.#crc = crc;
   }
 
   /** Lines that came too long or with bytes that are none of a line's. */
@@ -56,7 +58,7 @@ export class Terminal {
   /** A frame that nobody asked for. */
   event(text: string): void {
     this.#event = (this.#event + 1) & 255;
-    this.#send(encodeFrame(this.#event, text));
+    this.#send(encodeFrame(this.#event, text, this.#crc));
   }
 
   #send(line: string): void {
@@ -64,10 +66,10 @@ export class Terminal {
   }
 
   #take(line: string): void {
-    const frame = decodeFrame(line);
+    const frame = decodeFrame(line, this.#crc);
     if (frame === "damaged") {
       this.damaged++;
-      this.#send(encodeFrame(NOBODY, "no damaged"));
+      this.#send(encodeFrame(NOBODY, "no damaged", this.#crc));
       return;
     }
     const text = frame === undefined ? line : frame.text;
@@ -84,6 +86,9 @@ export class Terminal {
     else this.onUse?.();
     const answer = command === undefined ? new Refusal("no-such-command") : command(rest);
     if (frame === undefined) this.#send(answer instanceof Refusal ? `? ${answer}` : answer);
-    else this.#send(encodeFrame(frame.number, answer instanceof Refusal ? `no ${answer}` : `ok ${answer}`));
+    else {
+      const text = answer instanceof Refusal ? `no ${answer}` : `ok ${answer}`;
+      this.#send(encodeFrame(frame.number, text, this.#crc));
+    }
   }
 }

@@ -50,7 +50,7 @@ export class Device {
 
   constructor({ kind, version, hal, print, makeRole, commission }: DeviceOptions) {
     const { board, storage, crypto } = hal;
-    const terminal = new Terminal(print);
+    const terminal = new Terminal(print, (text) => board.crc16(text));
     const uuid = deviceUuid(kind, board.chipId);
     const oob = staticOob(storage, crypto);
     const restart = () => this.restart();

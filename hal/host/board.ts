@@ -1,4 +1,5 @@
 import type { Board, ResetReason } from "../hal.js";
+import { crc16 } from "./crc16.js";
 
 export interface HostBoardOptions {
   /** 8 bytes. Default: all zero. */
@@ -40,5 +41,9 @@ export class HostBoard implements Board {
     if (this.#restart === undefined)
       throw new Error("restart: this board was made without a restart function");
     this.#restart();
+  }
+
+  crc16(text: string): number {
+    return crc16(text);
   }
 }

@@ -44,6 +44,10 @@ function memory(this: void, which: number): number {
   return native("board_memory").call(this, which);
 }
 
+function crc16(this: void, text: string): number {
+  return native("board_crc16").call(this, text);
+}
+
 function cycles(this: void): number {
   return native("board_cycles").call(this);
 }
@@ -84,6 +88,10 @@ export class BoardChip implements Board {
 
   restart(): void {
     restart();
+  }
+
+  crc16(text: string): number {
+    return crc16(text);
   }
 }
 

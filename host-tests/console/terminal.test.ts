@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { hostCrypto } from "#hal/crypto.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";
 import { encodeUtf8 } from "../../firmware/bytes/utf8.js";
-import { crc16, decodeFrame, encodeFrame, LINE_MAX, NOBODY } from "../../firmware/console/frame.js";
+import * as frame from "../../firmware/console/frame.js";
 import {
   deviceUuid,
   fingerprintOf,
@@ -15,8 +15,13 @@ import {
 import { LineReader } from "../../firmware/console/line-reader.js";
 import { Terminal } from "../../firmware/console/terminal.js";
 import { Transfer } from "../../firmware/console/transfer.js";
+import { crc16 } from "../../hal/host/crc16.js";
 import { MemoryStore } from "../../hal/host/storage.js";
 import { Desk } from "../provision/cable.js";
+
+const { LINE_MAX, NOBODY } = frame;
+const encodeFrame = (n: number, text: string) => frame.encodeFrame(n, text, crc16);
+const decodeFrame = (line: string) => frame.decodeFrame(line, crc16);
 
 const ascii = fc.string({ unit: fc.integer({ min: 32, max: 126 }).map((code) => String.fromCharCode(code)) });
 const number = fc.integer({ min: 0, max: 255 });
@@ -89,7 +94,7 @@ describe("console terminal", () => {
     const made = new Terminal((line) => {
       lines.push(line);
       return true;
-    });
+    }, crc16);
     made.command("status", (rest) => `fine${rest}`);
     made.framed("erase", () => new Refusal("never", "in a test"));
     return { made, lines, type: (text: string) => made.receive(encodeUtf8(`${text}\n`)) };
@@ -122,7 +127,7 @@ describe("console terminal", () => {
   });
 
   it("counts lines that had no room", () => {
-    const made = new Terminal(() => false);
+    const made = new Terminal(() => false, crc16);
     made.log("x");
     made.event("adv 1 00");
     assert.equal(made.lost, 2);

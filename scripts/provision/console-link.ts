@@ -4,6 +4,7 @@ import { encodeUtf8 } from "../../firmware/bytes/utf8.js";
 import { decodeFrame, encodeFrame, NOBODY } from "../../firmware/console/frame.js";
 import { LineReader } from "../../firmware/console/line-reader.js";
 import type { Cancel, Clock } from "../../hal/hal.js";
+import { crc16 } from "../../hal/host/crc16.js";
 import type { OpenPort, Port } from "./port.js";
 import { WayError } from "./way.js";
 
@@ -93,7 +94,7 @@ export class ConsoleLink {
       while (this.#pending.has(this.#number));
       const now = this.#options.clock.now();
       const pending = {
-        line: encodeUtf8(`${encodeFrame(this.#number, text)}\n`),
+        line: encodeUtf8(`${encodeFrame(this.#number, text, crc16)}\n`),
         resolve,
         reject,
         giveUpAt: now + (this.#answered ? this.#options.patience : FIRST_ANSWER),
@@ -158,7 +159,7 @@ export class ConsoleLink {
 
   #take(line: string): void {
     const { onLog, onEvent } = this.#options;
-    const frame = decodeFrame(line);
+    const frame = decodeFrame(line, crc16);
     if (frame === undefined) {
       onLog?.(line);
       return;

@@ -38,6 +38,22 @@ void board_chip_restart(xsMachine *the)
 	nrf52_reset();
 }
 
+/* (text) -> CRC-16/CCITT-FALSE: each line of the console has one, and the language's loops are slow */
+void board_crc16(xsMachine *the)
+{
+	const uint8_t *text = (const uint8_t *)xsmcToString(xsArg(0));
+	uint16_t crc = 0xffff;
+
+	for (; *text; text++) {
+		int bit;
+
+		crc ^= (uint16_t)(*text << 8);
+		for (bit = 0; bit < 8; bit++)
+			crc = (uint16_t)((crc << 1) ^ ((crc & 0x8000) ? 0x1021 : 0));
+	}
+	xsmcSetInteger(xsResult, crc);
+}
+
 /* ---- watchdog ---- */
 
 /*
