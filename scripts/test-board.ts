@@ -10,6 +10,7 @@ import { writeSection } from "./board/document.js";
 import { EmulatedNetwork } from "./board/emulated-network.js";
 import { endure } from "./board/endurance.js";
 import { checkJoinedWorld } from "./board/joined-world.js";
+import { provisionEmulated } from "./board/provisioned.js";
 import { runBench, runSelfTest } from "./board/selftest.js";
 import { type CutsResult, cutsFromTheBeginning, cutsInARow } from "./board/store-cuts.js";
 import { type BuildTools, findBuildTools, findEmulator, MissingTool } from "./board/tools.js";
@@ -184,6 +185,18 @@ async function run(tools: BuildTools, emulator: string, directory: string): Prom
         (_, i) => 1 + Math.round((i * 2500) / options.cuts),
       );
       cutsCheck("power cuts from the beginning", await cutsFromTheBeginning(cuts, operations));
+      const {
+        serial,
+        air,
+        failures: left,
+      } = await provisionEmulated({
+        emulator,
+        elf: { node: elf("node"), gateway: elf("gateway") },
+        directory,
+        loss: options.loss,
+      });
+      const took = `${serial.toFixed(0)} s and ${air.toFixed(0)} s`;
+      check(`boards out of the box, by the console and over the air through it: ${took}`, left);
       const random = new Random(1);
       cutsCheck("power cuts in a row", await cutsInARow(cuts, options.cuts, () => random.next()));
     }

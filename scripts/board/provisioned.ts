@@ -3,15 +3,20 @@
  * over the air with the gateway as bridge. In wall time.
  */
 
+import { connect } from "node:net";
 import { join } from "node:path";
 import { hostCrypto } from "#hal/crypto.js";
 import { DEFAULT_SETTINGS } from "../../firmware/roles/identity.js";
 import { MemoryStore } from "../../hal/host/storage.js";
+import { Air } from "../../sim/air/air.js";
+import { listenAirHub } from "../../sim/air/hub.js";
+import { fixedRange } from "../../sim/air/propagation.js";
 import { type Device, newKeyRing, planNetwork } from "../../sim/network.js";
+import { PacedClock } from "../../sim/paced-clock.js";
+import { Random } from "../../sim/random.js";
 import { openOverTheAir } from "../provision/air-way.js";
 import { openSerial } from "../provision/serial-way.js";
 import type { Label, Way } from "../provision/way.js";
-import { AirHub } from "./air-hub.js";
 import { EmulatedBoard, freePort } from "./emulator.js";
 
 export interface ProvisionedOptions {
@@ -42,7 +47,10 @@ export async function provisionEmulated(options: ProvisionedOptions): Promise<Pr
   const device = (kind: Device["kind"]) => devices.find((candidate) => candidate.kind === kind)!;
   const [gateway, node] = [device("gateway").identity, device("node").identity];
   const failures: string[] = [];
-  const hub = await AirHub.open({ loss });
+  const clock = new PacedClock();
+  clock.start();
+  const air = new Air({ clock, random: new Random(1), propagation: fixedRange(1000), loss });
+  const hub = await listenAirHub(0, { air, clock });
   const boards: EmulatedBoard[] = [];
   const ways: Way[] = [];
 
@@ -60,9 +68,8 @@ export async function provisionEmulated(options: ProvisionedOptions): Promise<Pr
     board.onComplaint = ({ kind, line }) => {
       if (kind !== "reset") failures.push(`${name}: ${line}`);
     };
-    const joined = hub.expect(name);
     boards.push(board);
-    await joined;
+    await listening(port);
     return `tcp:127.0.0.1:${port}`;
   };
   const opened = async <T extends Way>(way: Promise<T>): Promise<T> => {
@@ -94,11 +101,11 @@ export async function provisionEmulated(options: ProvisionedOptions): Promise<Pr
       storage: new MemoryStore(),
     };
     const airBegan = performance.now();
-    const air = await opened(openOverTheAir({ bridge, network, ...label }));
-    await air.write(node);
+    const overTheAir = await opened(openOverTheAir({ bridge, network, ...label }));
+    await overTheAir.write(node);
     const airSeconds = (performance.now() - airBegan) / 1000;
     if ((await console.verify(node)) !== "same") failures.push("the node's console names another identity");
-    await air.erase(node);
+    await overTheAir.erase(node);
     if ((await console.verify(node)) !== "none") failures.push("a Node Reset left the node its identity");
     return { serial: serialSeconds, air: airSeconds, failures };
   } catch (error) {
@@ -107,6 +114,23 @@ export async function provisionEmulated(options: ProvisionedOptions): Promise<Pr
     for (const way of ways) await way.close();
     for (const board of boards) board.kill();
     await Promise.all(boards.map(({ ended }) => ended));
-    hub.close();
+    await hub.close();
+    clock.stop();
+  }
+}
+
+/** The emulator listens at a port some moments after it was started. */
+async function listening(port: number): Promise<void> {
+  for (let look = 0; look < 100; look++) {
+    const there = await new Promise<boolean>((resolve) => {
+      const socket = connect({ port, host: "127.0.0.1" });
+      socket.on("connect", () => {
+        socket.destroy();
+        resolve(true);
+      });
+      socket.on("error", () => resolve(false));
+    });
+    if (there) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

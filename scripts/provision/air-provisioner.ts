@@ -17,7 +17,7 @@ const SECURE_NETWORK = 0x01;
 /** An unprovisioned device beacons every three seconds; one that was not heard for this long is none any more, ms. */
 const BEACON_LIFE = 12_000;
 /** A node's answer to a short message comes within this, over all hops, ms. */
-const ANSWER = 2500;
+const ANSWER = 4000;
 
 export class AirProvisioner {
   readonly stack: MeshStack;

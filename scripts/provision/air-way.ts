@@ -32,7 +32,7 @@ const SESSIONS = 3;
 /** A look for the beacon or for an answer, ms. */
 const LOOK = 500;
 /** How long a board may take from the last answer to its role, ms. */
-const START = 30_000;
+const START = 60_000;
 
 /** Opens the way through a bridge. @throws {WayError} no-port, no-serial-library, silent, refused */
 export async function openOverTheAir(options: OverTheAirOptions): Promise<Way> {

@@ -14,6 +14,7 @@ import type {
   ModemPort,
   Serial,
 } from "../../../hal/hal.js";
+import { crc16 } from "../../../hal/host/crc16.js";
 import { ANSWER, decodeCall, encodeCall, type HalCalls } from "../calls.js";
 
 declare function issueCommand(command: ArrayBuffer): ArrayBuffer;
@@ -184,6 +185,7 @@ function board(call: Call, chipId: Uint8Array): Board {
     chipId,
     resetReason: "power-on",
     batteryVoltage: () => call("battery"),
+    crc16,
     feedWatchdog: () => call("feed"),
     restart: () => {
       throw new Error("restart: the simulator switches its devices on and off itself");
