@@ -67,6 +67,8 @@ describe("soak", function () {
     assert.equal(measured, stored + (lost["power cut"] ?? 0));
     assert.equal(result.weights.length, 1);
     assert.equal(result.weights[0]["server: devices"], 12);
+    // Those of modems whose gateway was cut are gone with them.
+    assert.ok(result.weights[0]["modems: sockets open"] <= 6, describeSoak(result));
   });
 
   it("has the same history for the same seed, and another one for another", async () => {

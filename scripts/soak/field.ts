@@ -97,6 +97,8 @@ export interface FieldGateway {
   readonly bearer: AdvertisingBearer;
   readonly modem: SaraR4Simulator;
   readonly port: ModemPort;
+  /** Takes the modem's power too. */
+  readonly leave: () => void;
   /** Told of every datagram that the modem sends. */
   onUplink: ((datagram: Uint8Array) => void) | undefined;
 }
@@ -371,7 +373,15 @@ export class Field {
       ...options,
       modem: { apn: "iot.example", server: SERVER, ...options?.modem },
     });
-    this.gateways.set(name, { device, role, bearer: hal.bearer, modem, port, onUplink: undefined });
+    this.gateways.set(name, {
+      device,
+      role,
+      bearer: hal.bearer,
+      modem,
+      port,
+      leave: () => host.leave(),
+      onUplink: undefined,
+    });
     role.start();
   }
 
@@ -390,6 +400,7 @@ export class Field {
       }
     }
     running.role.halt();
+    this.gateways.get(name)?.leave();
     const radio = this.#radios.get(name);
     if (radio === undefined) return;
     if (this.#mesh instanceof IdealMesh) this.#mesh.leave(radio);

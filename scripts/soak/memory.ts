@@ -38,6 +38,7 @@ export function weigh(field: Field): Weights {
     ),
     "gateways: reasons counted": sum(gateways, ({ role }) => role.drops().size),
     "gateways: bytes in flash": sum(gateways, ({ device }) => bytesIn(field, device.name)),
+    "modems: sockets open": field.internet.sockets,
     "server: CoAP peers": peers,
     "server: messages remembered": remembered,
     "server: requests unanswered": unanswered,

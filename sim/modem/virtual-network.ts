@@ -32,6 +32,11 @@ export class VirtualInternet {
     return new VirtualNetwork(this, `10.64.${this.#hosts >> 8}.${this.#hosts & 255}`);
   }
 
+  /** Sockets that are open. */
+  get sockets(): number {
+    return this.#endpoints.size;
+  }
+
   /** A datagram from a service to an endpoint. */
   sendTo(
     from: { address: string; port: number },
@@ -99,6 +104,11 @@ export class VirtualNetwork implements ModemNetwork {
     const local = this.#ports.get(socket);
     if (local === undefined) return;
     this.#internet.transmit({ address: this.address, port: local }, { address, port }, datagram);
+  }
+
+  /** The modem is gone: nothing in the internet knows it any more. */
+  leave(): void {
+    for (const socket of [...this.#ports.keys()]) this.close(socket);
   }
 
   close(socket: number): void {
