@@ -28,6 +28,8 @@ function isShell(fence: string): boolean {
 const EXAMPLES: readonly [name: RegExp, value: string][] = [
   [/\bHEX\b/g, "410212340a920900ffadc6fc7408e49794a7952e8009d2c49eae81e5"],
   [/\brun\.pcapng\b/g, "DIRECTORY/run.pcapng"],
+  [/ csv\|senml\|json\b/g, " csv"],
+  [/--pty \/tmp\/\S+/g, "--pty DIRECTORY/tty"],
   [/ --(json|report|capture) FILE\b/g, " --$1 DIRECTORY/$1"],
 ];
 
@@ -37,15 +39,19 @@ const SHORTER: readonly [long: RegExp, short: string][] = [
   [/--inputs \d+/g, "--inputs 2000"],
   [/--days [\d.]+/g, "--days 0.1"],
   [/--keep\b/g, ""],
-  [/--full\b/g, ""],
+  [/--full\b/g, "--help"],
 ];
 
 /** Commands that take long however they are called: that they exist and know their options is what is checked. */
 const LONG = /^npm run (bench|soak|mesh-study|mesh-day|test:\S+|energy|growth|fuzz)\b/;
 const SERVERS = /^npm (start|run (server|modem|sim-board|board|plugtest -- server))\b/;
+/** What a server says when it is there: its address, or where its serial port is. */
+const READY = /https?:\/\/|listen|ready|(modem|node|relay|gateway)\b.* at \S/i;
 const NEEDS: readonly [what: RegExp, why: string][] = [
   [/^npm (ci|install)\b/, "it installs what this command already needs"],
   [/^npm test\b/, "it is the other half of CI"],
+  [/^npm run docs:check\b/, "it is this command"],
+  [/--tls-cert\b/, "it needs a certificate; host-tests/cloud/access.test.ts makes one"],
   [/^npm run (flash|build:board|board|energy)\b|test:board/, "it needs the board's SDK"],
 ];
 
@@ -60,8 +66,7 @@ export function howToRun(text: string, directory: string): Plan {
   command = command.replaceAll("DIRECTORY", directory).trim();
   // What is still in capitals is the reader's own: a port, a board, a file.
   if (/ [A-Z][A-Z_]{2,}\b/.test(command)) return { kind: "run", command: helpOf(command) };
-  if (SERVERS.test(command))
-    return { kind: "serve", command: onFreePorts(command), ready: /https?:\/\/|listen|ready|modem at/i };
+  if (SERVERS.test(command)) return { kind: "serve", command: onFreePorts(command), ready: READY };
   if (LONG.test(command) && command === documented) return { kind: "run", command: helpOf(command) };
   return { kind: "run", command };
 }
