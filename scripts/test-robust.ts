@@ -72,7 +72,8 @@ const attempts = results.reduce((sum, result) => sum + result.attempts, 0);
 process.stdout.write(`${results.length} attacks, ${attempts} attempts, ${failed} with an effect\n`);
 if (report !== undefined) {
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown"}, Node ${process.version}`;
-  const command = `npm run test:robust --${full ? " --full" : ""}${program.args.map((name) => ` ${name}`).join("")}`;
+  const words = [...(full ? ["--full"] : []), ...program.args];
+  const command = ["npm run test:robust", ...(words.length > 0 ? ["--", ...words] : [])].join(" ");
   const head = `Made by \`${command}\`, ${new Date().toISOString().slice(0, 10)}, on ${machine}: ${attempts.toLocaleString("en")} attempts.`;
   const page = withResults(readFileSync(report, "utf8"), `${head}\n\n${attackTable(results)}`);
   writeFileSync(report, page);
