@@ -47,6 +47,8 @@ export interface BearerCounters {
 /** The SoftDevice's advertiser and scanner. There is one per chip; it listens from the beginning. */
 export class BoardBearer implements AdvertisingBearer {
   onReceive: ((data: Uint8Array, address: Uint8Array, rssi: number) => void) | undefined;
+  /** The instance's own, so that a bridge can put itself before it: what a preloaded class has is read-only. */
+  send: AdvertisingBearer["send"] = send;
 
   readonly #record = new Uint8Array(RECORD_BYTES);
   readonly #address = this.#record.subarray(0, ADDRESS_BYTES);
@@ -62,10 +64,6 @@ export class BoardBearer implements AdvertisingBearer {
 
   get free(): number {
     return free();
-  }
-
-  send(data: Uint8Array, count: number, interval: number): boolean {
-    return send(data, count, interval);
   }
 
   /** Switches the receiver, which takes most of a battery node's current. */
