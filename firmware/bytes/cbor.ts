@@ -13,8 +13,10 @@ import { ByteWriter } from "./writer.js";
 
 /** Keys of maps are integers or texts. */
 export type CborMap = Map<number | string, CborValue>;
+/** What a CBOR item becomes here: maps are {@link CborMap}, byte strings are views of the input. */
 export type CborValue = number | boolean | null | string | Uint8Array | CborValue[] | CborMap;
 
+/** Why bytes are not taken as CBOR. */
 export type CborRefusal = Refusal<
   | "cbor-truncated"
   | "cbor-trailing"
@@ -65,30 +67,36 @@ export class CborWriter {
     return this;
   }
 
+  /** A byte string. */
   bytes(value: Uint8Array): this {
     this.#head(BYTES, value.length).out.bytes(value);
     return this;
   }
 
+  /** A text string in UTF-8. */
   text(value: string): this {
     const bytes = encodeUtf8(value);
     this.#head(TEXT, bytes.length).out.bytes(bytes);
     return this;
   }
 
+  /** Begins an array of so many items, which are written next. */
   array(length: number): this {
     return this.#head(ARRAY, length);
   }
 
+  /** Begins a map of so many pairs, which are written next: key, value, key, value … */
   map(pairs: number): this {
     return this.#head(MAP, pairs);
   }
 
+  /** True or false. */
   bool(value: boolean): this {
     this.out.u8(value ? TRUE : FALSE);
     return this;
   }
 
+  /** Null. */
   null(): this {
     this.out.u8(NULL);
     return this;

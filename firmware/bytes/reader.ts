@@ -18,14 +18,17 @@ export class ByteReader {
     return this.end - this.position;
   }
 
+  /** @returns the next byte; `undefined` at the end */
   u8(): number | undefined {
     return this.position < this.end ? this.bytes[this.position++] : undefined;
   }
 
+  /** @returns the next two bytes, most significant first; `undefined` when there are fewer */
   u16(): number | undefined {
     return this.uint(2);
   }
 
+  /** @returns the next four bytes, most significant first; `undefined` when there are fewer */
   u32(): number | undefined {
     return this.uint(4);
   }
@@ -46,6 +49,7 @@ export class ByteReader {
     return this.bytes.subarray(start, this.position);
   }
 
+  /** @returns a view of everything that is left */
   rest(): Uint8Array {
     const start = this.position;
     this.position = this.end;

@@ -13,6 +13,7 @@ export class Refusal<Reason extends string = string> {
     this.detail = detail;
   }
 
+  /** The reason, and the detail where there is one. */
   toString(): string {
     return this.detail === undefined ? this.reason : `${this.reason}: ${this.detail}`;
   }

@@ -14,6 +14,7 @@ export class ByteWriter {
     return this.#length;
   }
 
+  /** Begins anew in the same buffer. */
   reset(): this {
     this.#length = 0;
     return this;
@@ -31,12 +32,14 @@ export class ByteWriter {
     return at;
   }
 
+  /** One byte. */
   u8(value: number): this {
     const at = this.#reserve(1);
     this.#bytes[at] = value;
     return this;
   }
 
+  /** Two bytes, most significant first. */
   u16(value: number): this {
     const at = this.#reserve(2);
     this.#bytes[at] = value >>> 8;
@@ -44,6 +47,7 @@ export class ByteWriter {
     return this;
   }
 
+  /** Four bytes, most significant first. */
   u32(value: number): this {
     return this.uint(value, 4);
   }
@@ -58,6 +62,7 @@ export class ByteWriter {
     return this;
   }
 
+  /** All of `value`. */
   bytes(value: Uint8Array): this {
     const at = this.#reserve(value.length);
     this.#bytes.set(value, at);

@@ -16,6 +16,7 @@ export interface Block {
   readonly szx: number;
 }
 
+/** The option that describes a block: Block1 of a request's body, Block2 of a response's (RFC 7959 §2.1). */
 export type BlockOptionNumber = typeof OptionNumber.BLOCK1 | typeof OptionNumber.BLOCK2;
 
 /** 1024 bytes, the largest block. */

@@ -12,6 +12,7 @@ import type { Content } from "./messaging.js";
 import { Code, codeClass, isError, OptionNumber } from "./numbers.js";
 import { getOption, getUint, opaqueOption, removeOption, setOption, uintOption } from "./options.js";
 
+/** How bodies are cut and how large they may become. */
 export interface BlockwiseClientOptions {
   /** largest block to send and to ask for, default 6: 1024 bytes */
   readonly szx?: number;
@@ -26,6 +27,7 @@ export interface BlockwiseClientOptions {
   readonly requestTag?: Uint8Array;
 }
 
+/** Why a body could not be put together. */
 export type BlockwiseFailure =
   /** the response body is larger than the limit */
   | "blockwise-too-large"
@@ -34,6 +36,7 @@ export type BlockwiseFailure =
   /** the representation changed again and again (RFC 7959 §2.4) */
   | "blockwise-changed";
 
+/** What is to be done next: send this, hand this on, or give up. */
 export type BlockwiseStep =
   | { readonly send: Content }
   /** the whole response, an error among them; its arrays are copies where the body was put together */
@@ -45,6 +48,7 @@ const MAX_RESTARTS = 3;
 const DEFAULT_LIMIT = 0x10000;
 const NO_BYTES = new Uint8Array(0);
 
+/** One request with a body of any length, seen from the client (RFC 7959): says what to send next for each answer. */
 export class BlockwiseClient {
   readonly #request: Content;
   readonly #limit: number;

@@ -11,6 +11,7 @@ import { Code, isError, OptionNumber } from "./numbers.js";
 import { getUint, hasOption, opaqueOption, removeOption, setOption, uintOption } from "./options.js";
 import { DEFAULT_TRANSMISSION, exchangeLifetime } from "./transmission.js";
 
+/** How bodies are cut, and how much of others' bodies is kept. */
 export interface BlockwiseServerOptions {
   /** largest block to send and to ask for, default 6: 1024 bytes */
   readonly szx?: number;
@@ -42,6 +43,7 @@ interface Operation {
 
 const NO_BYTES = new Uint8Array(0);
 
+/** Puts requests together from their blocks, and cuts responses into them (RFC 7959), for all clients of a server. */
 export class BlockwiseServer {
   readonly #szx: number;
   readonly #limit: number;

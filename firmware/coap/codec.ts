@@ -59,7 +59,9 @@ export interface OptionsAndPayload {
   payload: Uint8Array;
 }
 
+/** Bytes before the token (RFC 7252 §3). */
 export const HEADER_LENGTH = 4;
+/** Bytes of the longest token (RFC 7252 §3). */
 export const MAX_TOKEN_LENGTH = 8;
 const VERSION = 1;
 const PAYLOAD_MARKER = 0xff;

@@ -45,6 +45,7 @@ export class Deduplication {
     }
   }
 
+  /** Forgets what is older than its lifetime at `now` (ms). */
   expire(now: number): void {
     while (this.#oldest !== undefined && this.#oldest.expires <= now) this.#dropOldest();
   }

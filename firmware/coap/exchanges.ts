@@ -11,6 +11,7 @@ import { isError } from "./numbers.js";
 import { type Incoming, IncomingState } from "./peer-table.js";
 import type { Sender } from "./sender.js";
 
+/** What {@link Exchanges} needs of the layer that it is part of. */
 export interface ExchangesOptions {
   readonly sender: Sender;
   /** Sends a response in a CON of its own. */
@@ -27,6 +28,10 @@ export interface ExchangesOptions {
   readonly counters: Counters;
 }
 
+/**
+ * Requests that came and are owed an answer: piggybacked while there is time, in a message of its own later (RFC 7252
+ * §5.2).
+ */
 export class Exchanges {
   readonly #options: ExchangesOptions;
   readonly #sender: Sender;
@@ -48,6 +53,7 @@ export class Exchanges {
     return this.#timers.first?.due ?? Number.POSITIVE_INFINITY;
   }
 
+  /** Sends the empty ACKs and delayed answers that are due at `now` (ms). */
   tick(now: number): void {
     for (
       let first = this.#timers.first;
@@ -75,6 +81,10 @@ export class Exchanges {
     this.#timers.set(incoming, now + this.#options.acknowledgeAfter);
   }
 
+  /**
+   * Answers a request.
+   * @throws Error when it was answered already
+   */
   respond(incoming: Incoming, content: Content, now: number, options: RespondOptions): void {
     const { state } = incoming;
     this.#close(incoming);
@@ -99,6 +109,7 @@ export class Exchanges {
     }
   }
 
+  /** Sends the empty ACK: the answer comes separately. */
   acknowledge(incoming: Incoming): void {
     if (incoming.state !== IncomingState.OPEN || !incoming.confirmable) return;
     this.#timers.remove(incoming);
@@ -107,6 +118,10 @@ export class Exchanges {
     this.#sender.transmit(incoming.endpoint, incoming.reply);
   }
 
+  /**
+   * Answers with Reset, where the request was confirmable.
+   * @throws Error when it was answered already
+   */
   reject(incoming: Incoming): void {
     const { state } = incoming;
     this.#close(incoming);
@@ -115,6 +130,10 @@ export class Exchanges {
     this.#sender.transmit(incoming.endpoint, incoming.reply);
   }
 
+  /**
+   * Ends a request without an answer (RFC 7252 §8.2, RFC 7967).
+   * @throws Error when it was answered already
+   */
   ignore(incoming: Incoming): void {
     this.acknowledge(incoming);
     this.#close(incoming);

@@ -66,6 +66,7 @@ export interface MeshBound {
   readonly bytes: Uint8Array;
 }
 
+/** How long a hop remembers, and how long its tokens are. */
 export interface CoapHopOptions {
   /** Random bytes: where message IDs and tokens start. */
   random(length: number): Uint8Array;
@@ -91,6 +92,10 @@ const DAY = 86_400_000;
 const LAST_UNICAST = 0x7fff;
 const NO_BYTES = new Uint8Array(0);
 
+/**
+ * The gateway between nodes and server: message IDs and tokens become its own and back again, and nothing else is
+ * touched.
+ */
 export class CoapHop {
   readonly counters: Counters;
   readonly #lifetime: number;

@@ -39,6 +39,7 @@ const NO_BYTES = new Uint8Array(0);
 const NOTHING: Content = { code: Code.EMPTY, options: [], payload: NO_BYTES };
 const NO_OPTIONS = {};
 
+/** The whole message layer of RFC 7252 §4 for any number of endpoints: requests, answers, repetitions, copies. */
 export class MessageLayer {
   readonly counters: Counters;
   readonly transmission: TransmissionParameters;

@@ -39,6 +39,7 @@ export type Outcome =
   /** by `forget`, or because too many wait for this endpoint */
   | "cancelled";
 
+/** How an answer is sent. */
 export interface RespondOptions {
   /**
    * Send it as CON. Default: as the request was (RFC 7252 §5.2.2, §5.2.3); for notifications false. Has no meaning when
@@ -49,6 +50,7 @@ export interface RespondOptions {
   readonly onOutcome?: (outcome: Outcome, now: number) => void;
 }
 
+/** How a request is sent, and how long it is waited for. */
 export interface RequestOptions {
   /** default true */
   readonly confirmable?: boolean;
@@ -74,6 +76,7 @@ export type Verdict =
   /** RST for a CON (RFC 7252 §5.4.1: unknown critical option); the request goes on waiting. */
   | "reject";
 
+/** Why a request has no answer. */
 export type RequestFailure =
   /** never acknowledged */
   | "timeout"
@@ -83,7 +86,12 @@ export type RequestFailure =
   /** by `forget`, or replaced by a request with its token */
   | "cancelled";
 
+/** Who is told what becomes of a request. */
 export interface RequestHandler {
+  /**
+   * An answer came.
+   * @returns whether it is taken: what is not is answered with Reset
+   */
   onResponse(response: CoapMessage, now: number): Verdict;
   /** Called at most once, and nothing behind it. */
   onFailure(failure: RequestFailure, now: number): void;
@@ -119,6 +127,7 @@ export interface MessageLimits {
   readonly queued: number;
 }
 
+/** What the message layer needs of the world, and its limits. */
 export interface MessageLayerOptions {
   /** Puts a datagram on its way. The array is never changed afterwards and must not be written to. */
   send(endpoint: string, bytes: Uint8Array): void;

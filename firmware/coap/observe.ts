@@ -49,6 +49,7 @@ export type Notify = (
 /** Makes an observer's notification from what the resource is now. */
 export type Represent = (now: number) => Content;
 
+/** How many may observe, and how they are kept up to date. */
 export interface ObserversOptions {
   /** observers over all resources, default 256; beyond, registrations are answered without Observe (RFC 7641 §4.1) */
   readonly limit?: number;
@@ -115,6 +116,7 @@ export class Observers {
     return this.#waiting.first?.due ?? Number.POSITIVE_INFINITY;
   }
 
+  /** Sends the notifications that are due at `now` (ms). */
   tick(now: number): void {
     for (
       let first = this.#waiting.first;

@@ -7,6 +7,7 @@ import { decodeUtf8, encodeUtf8 } from "../bytes/utf8.js";
 import type { CoapOption } from "./message.js";
 import { OptionNumber } from "./numbers.js";
 
+/** How an option's value is to be read (RFC 7252 §3.2). */
 export type OptionFormat = "empty" | "opaque" | "uint" | "string";
 
 /**
@@ -22,6 +23,7 @@ export const OscoreClass = {
   U: 4,
 } as const;
 
+/** What is known of an option by its number. */
 export interface OptionDefinition {
   readonly number: number;
   readonly name: string;
@@ -171,6 +173,7 @@ export function getOptions(message: HasOptions, number: number): Uint8Array[] {
   return values;
 }
 
+/** Whether the message has an option of this number. */
 export function hasOption(message: HasOptions, number: number): boolean {
   return getOption(message, number) !== undefined;
 }
@@ -187,11 +190,13 @@ function text(value: Uint8Array): string | undefined {
   return decoded instanceof Refusal ? undefined : decoded;
 }
 
+/** The first option of this number as an unsigned integer; `undefined` without it. */
 export function getUint(message: HasOptions, number: number): number | undefined {
   const value = getOption(message, number);
   return value === undefined ? undefined : uintValue(value);
 }
 
+/** The first option of this number as text; `undefined` without it. */
 export function getString(message: HasOptions, number: number): string | undefined {
   const value = getOption(message, number);
   return value === undefined ? undefined : text(value);
@@ -233,18 +238,22 @@ export function uintBytes(value: number): Uint8Array {
   return bytes;
 }
 
+/** An option without a value. */
 export function emptyOption(number: number): CoapOption {
   return { number, value: NO_BYTES };
 }
 
+/** An option with these bytes. */
 export function opaqueOption(number: number, value: Uint8Array): CoapOption {
   return { number, value };
 }
 
+/** An option with an unsigned integer in as few bytes as it needs (RFC 7252 §3.2). */
 export function uintOption(number: number, value: number): CoapOption {
   return { number, value: uintBytes(value) };
 }
 
+/** An option with text in UTF-8. */
 export function stringOption(number: number, text: string): CoapOption {
   return { number, value: encodeUtf8(text) };
 }

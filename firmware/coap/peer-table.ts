@@ -151,6 +151,10 @@ export class Outgoing implements RequestHandle, OutgoingHandle, Timed {
     return this.state !== OutgoingState.DONE;
   }
 
+  /**
+   * Hands an answer to whoever asked.
+   * @returns whether it is taken
+   */
   respond(response: CoapMessage, now: number): Verdict {
     return this.handler === undefined ? "reject" : this.handler.onResponse(response, now);
   }
@@ -203,6 +207,7 @@ export class Peer {
     return this.outgoing.size > 0 || this.requests.size > 0 || this.queue.length > 0;
   }
 
+  /** The next message ID towards this endpoint, none of a message in flight (RFC 7252 §4.4). */
   takeMessageId(): number {
     let id = this.nextMessageId;
     // More than 65536 messages within one lifetime: at least nothing in flight is mistaken for another.
@@ -234,6 +239,7 @@ export class PeerTable {
     return this.#peers.size;
   }
 
+  /** The endpoint's state; `undefined` when there is none. */
   find(endpoint: string): Peer | undefined {
     return this.#peers.get(endpoint);
   }
@@ -262,6 +268,7 @@ export class PeerTable {
     this.#append(peer);
   }
 
+  /** Forgets an endpoint. */
   remove(peer: Peer): void {
     if (this.#peers.get(peer.endpoint) !== peer) return;
     this.#peers.delete(peer.endpoint);

@@ -55,6 +55,7 @@ export interface Channel {
   readonly token: Uint8Array;
   readonly confirmable: boolean;
   readonly multicast: boolean;
+  /** Answers the request. */
   respond(content: Content, now: number): void;
   /** ends it without an answer */
   ignore(now: number): void;

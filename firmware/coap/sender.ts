@@ -15,8 +15,11 @@ import { maxTransmitSpan, type TransmissionParameters } from "./transmission.js"
 
 const NO_BYTES = new Uint8Array(0);
 
+/** What {@link Sender} needs of the layer that it is part of. */
 export interface SenderOptions {
+  /** Puts a datagram on its way. */
   readonly send: (endpoint: string, bytes: Uint8Array) => void;
+  /** Random bytes: tokens, jitter. */
   readonly random: (length: number) => Uint8Array;
   readonly transmission: TransmissionParameters;
   readonly tokenLength: number;
@@ -26,6 +29,7 @@ export interface SenderOptions {
   readonly stats: MessageStats;
 }
 
+/** What we send: confirmable messages with their repetitions, NSTART and PROBING_RATE (RFC 7252 §4.2, §4.7). */
 export class Sender {
   readonly #options: SenderOptions;
   readonly #parameters: TransmissionParameters;
@@ -45,6 +49,7 @@ export class Sender {
     return this.#timers.first?.due ?? Number.POSITIVE_INFINITY;
   }
 
+  /** Repeats, gives up and lets out of the queue what is due at `now` (ms). */
   tick(now: number): void {
     for (
       let first = this.#timers.first;
@@ -115,11 +120,13 @@ export class Sender {
     return this.#writer.finish();
   }
 
+  /** Sends bytes now, and counts them. */
   transmit(endpoint: string, bytes: Uint8Array): void {
     this.#stats.sent++;
     this.#options.send(endpoint, bytes);
   }
 
+  /** 16 random bits. */
   random16(): number {
     const bytes = this.#options.random(2);
     return (bytes[0] << 8) | bytes[1];

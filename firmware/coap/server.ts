@@ -27,6 +27,7 @@ import {
 } from "./options.js";
 import { type Channel, content, type Handler, type Resource, type ResourceRequest } from "./resource.js";
 
+/** What a {@link CoapServer} may be told beside its resources. */
 export interface CoapServerOptions {
   readonly blockwise?: BlockwiseServerOptions;
   readonly observers?: ObserversOptions;
@@ -36,6 +37,7 @@ export interface CoapServerOptions {
 
 const WELL_KNOWN_CORE = "/.well-known/core";
 
+/** Resources by path, with block-wise transfer and observation (RFC 7252 §5.8, RFC 7959, RFC 7641). */
 export class CoapServer {
   readonly #resources = new Map<string, Resource>();
   readonly #blockwise: BlockwiseServer;
@@ -59,6 +61,7 @@ export class CoapServer {
     return this.#observers.deadline;
   }
 
+  /** Sends the notifications that are due at `now` (ms). */
   tick(now: number): void {
     this.#observers.tick(now);
   }
@@ -80,7 +83,7 @@ export class CoapServer {
     this.#observers.changed(keyOf(split(path)), now);
   }
 
-  /** A RST that met nothing in flight ({@link MessageLayerOptions.onReset}): an observer has gone. */
+  /** A RST that met nothing in flight (`MessageLayerOptions.onReset`): an observer has gone. */
   reset(endpoint: string, messageId: number): void {
     this.#observers.reset(endpoint, messageId);
   }

@@ -48,6 +48,7 @@ export interface Destination {
 
 /** The default ports (RFC 7252 §6.1, §6.2). */
 export const COAP_PORT = 5683;
+/** UDP port of coaps (RFC 7252 §6.2). */
 export const COAPS_PORT = 5684;
 
 /** Takes an absolute URI of any scheme apart; RFC 7252 §6.4 but for what depends on scheme and destination. */

@@ -17,13 +17,16 @@ import type { DecryptedAccess } from "./upper-transport.js";
 const LOOPBACK_MAX = 8;
 const NEVER = Number.POSITIVE_INFINITY;
 
+/** What the access layer is put between. */
 export interface AccessLayerOptions {
   readonly state: NodeState;
   readonly models: ModelRegistry;
   readonly health: HealthServer;
   readonly foundation: FoundationNode;
   readonly counters: Counters;
+  /** ms */
   readonly now: () => number;
+  /** Encrypts an access message and sends it. */
   readonly send: (
     destination: number,
     opcode: number,
@@ -64,6 +67,7 @@ export class AccessLayer {
     return Math.min(this.#loopbackAt, this.#publisher.deadline);
   }
 
+  /** Publishes what is due at `now` (ms). */
   tick(now: number): void {
     this.#loopbackAt = NEVER;
     for (const message of this.#loopback.splice(0)) this.#dispatch(message);

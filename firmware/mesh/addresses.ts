@@ -3,10 +3,14 @@
 export const UNASSIGNED = 0x0000;
 /** Fixed groups (§3.4.2.4). */
 export const ALL_PROXIES = 0xfffc;
+/** All nodes that are a friend (§3.4.2.4). */
 export const ALL_FRIENDS = 0xfffd;
+/** All nodes that relay (§3.4.2.4). */
 export const ALL_RELAYS = 0xfffe;
+/** All nodes (§3.4.2.4). */
 export const ALL_NODES = 0xffff;
 
+/** 0x0001 … 0x7FFF (Mesh Profile §3.4.2.2). */
 export function isUnicast(address: number): boolean {
   return address > 0 && address < 0x8000;
 }

@@ -24,6 +24,7 @@ export interface SecureNetworkBeacon {
   readonly ivIndex: number;
 }
 
+/** Why a beacon is not taken. */
 export type BeaconReason = "beacon-length" | "beacon-type" | "beacon-mic";
 
 /** The Network ID of a secure network beacon, from the data behind the AD type. */

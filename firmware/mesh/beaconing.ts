@@ -20,13 +20,16 @@ const LONGEST_INTERVAL = 600_000;
 /** After a change it is told soon, but not by all at once. */
 const NEWS_WITHIN = 3000;
 
+/** What beaconing needs of the stack that it is part of. */
 export interface BeaconingOptions {
   readonly crypto: Crypto;
   readonly keys: KeyStore;
   readonly state: NodeState;
   readonly iv: IvIndex;
   readonly counters: Counters;
+  /** [0, 1) */
   readonly random: () => number;
+  /** The bearer. */
   readonly transmit: (adStructure: Uint8Array, count: number, intervalMs: number) => boolean;
   /** A key refresh has gone on to another phase. */
   readonly onKeysChanged: (subnet: Subnet) => void;
@@ -79,6 +82,7 @@ export class Beaconing {
     this.#settle();
   }
 
+  /** Sends the beacons that are due at `now` (ms). */
   tick(now: number): void {
     if (this.deadline > now) return;
     for (const [index, schedule] of this.#schedules) {
@@ -103,7 +107,10 @@ export class Beaconing {
     counters.add(transmit(beacon, 1, 20) ? "beacon.sent" : "queue-full");
   }
 
-  /** @param data what is behind the AD type */
+  /**
+   * A beacon came.
+   * @param data what is behind the AD type
+   */
   receive(data: Uint8Array, now: number): void {
     const { crypto, keys, counters } = this.#options;
     if (data[0] === BeaconType.PRIVATE) {

@@ -6,6 +6,7 @@ export type ConfigResult =
   | { readonly kind: "answer"; readonly status: number | undefined; readonly parameters: Uint8Array }
   | { readonly kind: "timed-out" };
 
+/** What the Configuration Client needs of the stack that it sends through. */
 export interface ConfigClientOptions {
   /** `MeshStack.send`. */
   readonly send: (
@@ -14,6 +15,7 @@ export interface ConfigClientOptions {
     parameters: Uint8Array,
     options: MeshSendOptions,
   ) => boolean;
+  /** ms */
   readonly now: () => number;
   /** Milliseconds to wait for an answer before the request is sent again. Default 6000. */
   readonly timeout?: number;
@@ -98,6 +100,7 @@ export class ConfigClient {
     return true;
   }
 
+  /** Repeats and gives up what is due at `now` (ms). */
   tick(now: number): void {
     for (const pending of [...this.#pending]) {
       if (pending.at > now) continue;

@@ -15,6 +15,7 @@ import { KEY_INDEX_MAX } from "./keys.js";
 
 /** Keys that fit into one stored value each. */
 export const SUBNETS_MAX = 8;
+/** AppKeys that a node takes. */
 export const APP_KEYS_MAX = 8;
 
 /** NetKeys, AppKeys and the key refresh (Mesh Profile §4.4.1.2). */

@@ -54,36 +54,53 @@ export function answers(request: ConfigRequest, opcode: number, parameters: Uint
 /** Node states. */
 export const compositionGet = (page = 0) =>
   request(Config.COMPOSITION_DATA_GET, Config.COMPOSITION_DATA_STATUS, (w) => w.u8(page));
+/** Does it send secure network beacons? (§4.3.2.1) */
 export const beaconGet = () => request(Config.BEACON_GET, Config.BEACON_STATUS);
+/** Turns secure network beacons on or off (§4.3.2.2). */
 export const beaconSet = (on: boolean) =>
   request(Config.BEACON_SET, Config.BEACON_STATUS, (w) => w.u8(on ? 1 : 0));
+/** Which TTL do its messages begin with? (§4.3.2.6) */
 export const defaultTtlGet = () => request(Config.DEFAULT_TTL_GET, Config.DEFAULT_TTL_STATUS);
+/** TTL of what it sends (§4.3.2.7). */
 export const defaultTtlSet = (ttl: number) =>
   request(Config.DEFAULT_TTL_SET, Config.DEFAULT_TTL_STATUS, (w) => w.u8(ttl));
+/** Is it a friend? (§4.3.2.55) */
 export const friendGet = () => request(Config.FRIEND_GET, Config.FRIEND_STATUS);
+/** Turns the Friend feature on or off (§4.3.2.56). */
 export const friendSet = (on: boolean) =>
   request(Config.FRIEND_SET, Config.FRIEND_STATUS, (w) => w.u8(on ? 1 : 0));
+/** Is it a GATT proxy? (§4.3.2.9) */
 export const gattProxyGet = () => request(Config.GATT_PROXY_GET, Config.GATT_PROXY_STATUS);
+/** Does it relay, and how often? (§4.3.2.12) */
 export const relayGet = () => request(Config.RELAY_GET, Config.RELAY_STATUS);
+/** Turns relaying on or off, and how often it sends what it relays (§4.3.2.13). */
 export const relaySet = (on: boolean, retransmit: Retransmission) =>
   request(Config.RELAY_SET, Config.RELAY_STATUS, (w) => w.u8(on ? 1 : 0).u8(packRetransmission(retransmit)));
+/** How often does it send what is its own? (§4.3.2.69) */
 export const networkTransmitGet = () => request(Config.NETWORK_TRANSMIT_GET, Config.NETWORK_TRANSMIT_STATUS);
+/** How often it sends what is its own (§4.3.2.70). */
 export const networkTransmitSet = (transmit: Retransmission) =>
   request(Config.NETWORK_TRANSMIT_SET, Config.NETWORK_TRANSMIT_STATUS, (w) =>
     w.u8(packRetransmission(transmit)),
   );
+/** For how long may this Low Power node of its be silent? (§4.3.2.67) */
 export const pollTimeoutGet = (lowPowerNode: number) =>
   request(Config.LPN_POLLTIMEOUT_GET, Config.LPN_POLLTIMEOUT_STATUS, (w) => writeU16le(w, lowPowerNode));
+/** Leaves the network (§4.3.2.53). */
 export const nodeReset = () => request(Config.NODE_RESET, Config.NODE_RESET_STATUS);
 
 /** Keys. */
 export const netKeyAdd = (index: number, key: Uint8Array) =>
   request(Config.NETKEY_ADD, Config.NETKEY_STATUS, (w) => writeU16le(w, index).bytes(key), INDEX);
+/** The next key of a subnet, which begins the Key Refresh (§4.3.2.32). */
 export const netKeyUpdate = (index: number, key: Uint8Array) =>
   request(Config.NETKEY_UPDATE, Config.NETKEY_STATUS, (w) => writeU16le(w, index).bytes(key), INDEX);
+/** Leaves a subnet (§4.3.2.33). */
 export const netKeyDelete = (index: number) =>
   request(Config.NETKEY_DELETE, Config.NETKEY_STATUS, (w) => writeU16le(w, index), INDEX);
+/** Which subnets does it know? (§4.3.2.35) */
 export const netKeyGet = () => request(Config.NETKEY_GET, Config.NETKEY_LIST);
+/** An AppKey for a subnet; 16 bytes (§4.3.2.37). */
 export const appKeyAdd = (netKeyIndex: number, index: number, key: Uint8Array) =>
   request(
     Config.APPKEY_ADD,
@@ -91,6 +108,7 @@ export const appKeyAdd = (netKeyIndex: number, index: number, key: Uint8Array) =
     (w) => writeIndexPair(w, netKeyIndex, index).bytes(key),
     INDEX_PAIR,
   );
+/** The next key in place of an AppKey, during a Key Refresh; 16 bytes (§4.3.2.38). */
 export const appKeyUpdate = (netKeyIndex: number, index: number, key: Uint8Array) =>
   request(
     Config.APPKEY_UPDATE,
@@ -98,6 +116,7 @@ export const appKeyUpdate = (netKeyIndex: number, index: number, key: Uint8Array
     (w) => writeIndexPair(w, netKeyIndex, index).bytes(key),
     INDEX_PAIR,
   );
+/** Takes an AppKey away (§4.3.2.39). */
 export const appKeyDelete = (netKeyIndex: number, index: number) =>
   request(
     Config.APPKEY_DELETE,
@@ -105,8 +124,10 @@ export const appKeyDelete = (netKeyIndex: number, index: number) =>
     (w) => writeIndexPair(w, netKeyIndex, index),
     INDEX_PAIR,
   );
+/** Which AppKeys does it have for this subnet? (§4.3.2.41) */
 export const appKeyGet = (netKeyIndex: number) =>
   request(Config.APPKEY_GET, Config.APPKEY_LIST, (w) => writeU16le(w, netKeyIndex), INDEX);
+/** In which phase of the Key Refresh is it? (§4.3.2.58) */
 export const keyRefreshPhaseGet = (netKeyIndex: number) =>
   request(
     Config.KEY_REFRESH_PHASE_GET,
@@ -114,7 +135,10 @@ export const keyRefreshPhaseGet = (netKeyIndex: number) =>
     (w) => writeU16le(w, netKeyIndex),
     INDEX,
   );
-/** @param transition 2: use the new keys; 3: forget the old ones (§4.2.14) */
+/**
+ * Moves the Key Refresh on (§4.3.2.59).
+ * @param transition 2: use the new keys; 3: forget the old ones (§4.2.14)
+ */
 export const keyRefreshPhaseSet = (netKeyIndex: number, transition: 2 | 3) =>
   request(
     Config.KEY_REFRESH_PHASE_SET,
@@ -122,6 +146,7 @@ export const keyRefreshPhaseSet = (netKeyIndex: number, transition: 2 | 3) =>
     (w) => writeU16le(w, netKeyIndex).u8(transition),
     INDEX,
   );
+/** Does it advertise its identity? (§4.3.2.43) */
 export const nodeIdentityGet = (netKeyIndex: number) =>
   request(Config.NODE_IDENTITY_GET, Config.NODE_IDENTITY_STATUS, (w) => writeU16le(w, netKeyIndex), INDEX);
 
@@ -133,6 +158,7 @@ export const modelAppBind = (element: number, appKeyIndex: number, model: number
     (w) => writeModelId(writeU16le(writeU16le(w, element), appKeyIndex), model),
     ALL,
   );
+/** Takes an AppKey away from a model (§4.3.2.47). */
 export const modelAppUnbind = (element: number, appKeyIndex: number, model: number) =>
   request(
     Config.MODEL_APP_UNBIND,
@@ -140,6 +166,10 @@ export const modelAppUnbind = (element: number, appKeyIndex: number, model: numb
     (w) => writeModelId(writeU16le(writeU16le(w, element), appKeyIndex), model),
     ALL,
   );
+/**
+ * AppKeys of a model (§4.3.2.49, §4.3.2.51).
+ * @param model above 0xFFFF: company and model
+ */
 export const modelAppGet = (element: number, model: number) =>
   model > 0xffff
     ? request(
@@ -167,6 +197,7 @@ export interface PublicationToSet {
   readonly retransmit?: number;
 }
 
+/** Where does this model publish? (§4.3.2.15) */
 export const modelPublicationGet = (element: number, model: number) =>
   request(
     Config.MODEL_PUBLICATION_GET,
@@ -174,6 +205,7 @@ export const modelPublicationGet = (element: number, model: number) =>
     (w) => writeModelId(writeU16le(w, element), model),
     2,
   );
+/** Where, how often and with which key a model publishes (§4.3.2.16, §4.3.2.17). */
 export function modelPublicationSet(
   element: number,
   model: number,
@@ -220,8 +252,16 @@ function subscription(
     label ? 2 : ALL,
   );
 }
+/**
+ * The model listens to one more group (§4.3.2.19, §4.3.2.20).
+ * @param address a group, or the 16 bytes of a label UUID
+ */
 export const modelSubscriptionAdd = (element: number, address: number | Uint8Array, model: number) =>
   subscription(Config.MODEL_SUBSCRIPTION_ADD, Config.MODEL_SUBSCRIPTION_VIRTUAL_ADD, element, address, model);
+/**
+ * The model listens to one group less (§4.3.2.21, §4.3.2.22).
+ * @param address a group, or the 16 bytes of a label UUID
+ */
 export const modelSubscriptionDelete = (element: number, address: number | Uint8Array, model: number) =>
   subscription(
     Config.MODEL_SUBSCRIPTION_DELETE,
@@ -230,6 +270,10 @@ export const modelSubscriptionDelete = (element: number, address: number | Uint8
     address,
     model,
   );
+/**
+ * The model listens to this group alone (§4.3.2.23, §4.3.2.24).
+ * @param address a group, or the 16 bytes of a label UUID
+ */
 export const modelSubscriptionOverwrite = (element: number, address: number | Uint8Array, model: number) =>
   subscription(
     Config.MODEL_SUBSCRIPTION_OVERWRITE,
@@ -238,6 +282,7 @@ export const modelSubscriptionOverwrite = (element: number, address: number | Ui
     address,
     model,
   );
+/** The model listens to no group any more (§4.3.2.25). */
 export const modelSubscriptionDeleteAll = (element: number, model: number) =>
   request(
     Config.MODEL_SUBSCRIPTION_DELETE_ALL,
@@ -245,6 +290,7 @@ export const modelSubscriptionDeleteAll = (element: number, model: number) =>
     (w) => writeModelId(writeU16le(w, element), model),
     2,
   );
+/** Which groups does the model listen to? (§4.3.2.27, §4.3.2.29) */
 export const modelSubscriptionGet = (element: number, model: number) =>
   model > 0xffff
     ? request(
@@ -263,6 +309,7 @@ export const modelSubscriptionGet = (element: number, model: number) =>
 /** Heartbeats. */
 export const heartbeatPublicationGet = () =>
   request(Config.HEARTBEAT_PUBLICATION_GET, Config.HEARTBEAT_PUBLICATION_STATUS);
+/** Where and how often it sends heartbeats (§4.3.2.62). */
 export const heartbeatPublicationSet = (publication: HeartbeatPublication) =>
   request(
     Config.HEARTBEAT_PUBLICATION_SET,
@@ -276,8 +323,13 @@ export const heartbeatPublicationSet = (publication: HeartbeatPublication) =>
     },
     2,
   );
+/** Which heartbeats has it heard? (§4.3.2.64) */
 export const heartbeatSubscriptionGet = () =>
   request(Config.HEARTBEAT_SUBSCRIPTION_GET, Config.HEARTBEAT_SUBSCRIPTION_STATUS);
+/**
+ * Which heartbeats it counts (§4.3.2.65).
+ * @param periodLog 2^(n−1) s
+ */
 export const heartbeatSubscriptionSet = (source: number, destination: number, periodLog: number) =>
   request(Config.HEARTBEAT_SUBSCRIPTION_SET, Config.HEARTBEAT_SUBSCRIPTION_STATUS, (w) =>
     writeU16le(writeU16le(w, source), destination).u8(periodLog),
@@ -290,6 +342,7 @@ export interface ElementComposition {
   readonly models: readonly number[];
 }
 
+/** What a node is made of (§4.2.1.1), decoded. */
 export interface CompositionData {
   readonly companyId: number;
   readonly productId: number;

@@ -27,6 +27,7 @@ export interface FoundationNode {
   readonly heartbeat: Heartbeat;
   readonly beaconing: Beaconing;
   readonly composition: Composition;
+  /** ms */
   now(): number;
   /** Leaves the network, once the answer is on its way. */
   reset(): void;
@@ -57,4 +58,5 @@ export type FoundationHandler = (
   request: Request,
 ) => number | undefined;
 
+/** Handlers by opcode. */
 export type FoundationHandlers = Readonly<Record<number, FoundationHandler>>;

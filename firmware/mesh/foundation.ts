@@ -127,6 +127,7 @@ export function readU16le(reader: ByteReader): number | undefined {
   return value === undefined ? undefined : ((value & 0xff) << 8) | (value >> 8);
 }
 
+/** Two bytes, least significant first, as foundation messages have them. */
 export function writeU16le(writer: ByteWriter, value: number): ByteWriter {
   return writer.u8(value & 0xff).u8(value >> 8);
 }
@@ -139,6 +140,7 @@ export function readModelId(reader: ByteReader): number | undefined {
   return company * 0x10000 + readU16le(reader)!;
 }
 
+/** Two bytes of a SIG model; company and model of a vendor's (§4.3.1.2). */
 export function writeModelId(writer: ByteWriter, id: number): ByteWriter {
   if (id > 0xffff) writeU16le(writer, Math.floor(id / 0x10000));
   return writeU16le(writer, id & 0xffff);
@@ -152,6 +154,7 @@ export function writeIndexPair(writer: ByteWriter, first: number, second: number
     .u8(second >> 4);
 }
 
+/** Two key indexes of 12 bits in three bytes (§4.3.1.1); `undefined` when there are fewer. */
 export function readIndexPair(reader: ByteReader): [first: number, second: number] | undefined {
   const bytes = reader.view(3);
   if (bytes === undefined) return undefined;
@@ -180,6 +183,7 @@ export function packRetransmission(retransmission: Retransmission): number {
   return ((retransmission.count - 1) & 7) | (steps << 3);
 }
 
+/** The byte of Network Transmit and Relay Retransmit (§4.2.19, §4.2.20). */
 export function unpackRetransmission(byte: number): Retransmission {
   return { count: (byte & 7) + 1, intervalMs: ((byte >> 3) + 1) * 10 };
 }

@@ -65,6 +65,7 @@ interface Friendship {
   clearUntil: number;
 }
 
+/** What the Friend feature needs of the stack that it is part of. */
 export interface FriendOptions {
   readonly keys: KeyStore;
   readonly state: NodeState;
@@ -179,6 +180,7 @@ export class Friend {
     this.#settle();
   }
 
+  /** Offers, answers and gives up what is due at `now` (ms). */
   tick(now: number): void {
     if (this.deadline > now) return;
     for (const friendship of [...this.#friendships]) {

@@ -20,6 +20,7 @@ export interface FriendRequest {
   readonly counter: number;
 }
 
+/** Parameters of a Friend Request (§3.6.5.3). */
 export function encodeFriendRequest(request: FriendRequest): Uint8Array {
   return new ByteWriter(10)
     .u8((request.rssiFactor << 5) | (request.windowFactor << 3) | request.minQueueSizeLog)
@@ -67,6 +68,7 @@ export interface FriendOffer {
   readonly counter: number;
 }
 
+/** Parameters of a Friend Offer (§3.6.5.4). */
 export function encodeFriendOffer(offer: FriendOffer): Uint8Array {
   return new ByteWriter(6)
     .u8(offer.receiveWindow)
@@ -77,6 +79,10 @@ export function encodeFriendOffer(offer: FriendOffer): Uint8Array {
     .finish();
 }
 
+/**
+ * Reads a Friend Offer (§3.6.5.4).
+ * @returns `undefined` when it is not well formed
+ */
 export function decodeFriendOffer(bytes: Uint8Array): FriendOffer | undefined {
   if (bytes.length !== 6 || bytes[0] === 0) return undefined;
   return {
@@ -96,6 +102,7 @@ export interface FriendUpdate {
   readonly moreData: boolean;
 }
 
+/** Parameters of a Friend Update (§3.6.5.2). */
 export function encodeFriendUpdate(update: FriendUpdate): Uint8Array {
   return new ByteWriter(6)
     .u8((update.keyRefresh ? 1 : 0) | (update.ivUpdate ? 2 : 0))
@@ -104,6 +111,10 @@ export function encodeFriendUpdate(update: FriendUpdate): Uint8Array {
     .finish();
 }
 
+/**
+ * Reads a Friend Update (§3.6.5.2).
+ * @returns `undefined` when it is not well formed
+ */
 export function decodeFriendUpdate(bytes: Uint8Array): FriendUpdate | undefined {
   if (bytes.length !== 6 || bytes[5] > 1) return undefined;
   return {
@@ -119,6 +130,10 @@ export function encodeFriendClear(lowPowerNode: number, counter: number): Uint8A
   return new ByteWriter(4).u16(lowPowerNode).u16(counter).finish();
 }
 
+/**
+ * Reads a Friend Clear or its confirmation (§3.6.5.5, §3.6.5.6).
+ * @returns `undefined` when it is not well formed
+ */
 export function decodeFriendClear(bytes: Uint8Array): { lowPowerNode: number; counter: number } | undefined {
   if (bytes.length !== 4) return undefined;
   return { lowPowerNode: (bytes[0] << 8) | bytes[1], counter: (bytes[2] << 8) | bytes[3] };
@@ -127,12 +142,17 @@ export function decodeFriendClear(bytes: Uint8Array): { lowPowerNode: number; co
 /** Addresses that one Subscription List message carries unsegmented (§3.6.5.7). */
 export const SUBSCRIPTIONS_PER_MESSAGE = 5;
 
+/** Friend Subscription List Add and Remove (§3.6.5.7, §3.6.5.8). */
 export function encodeSubscriptions(transaction: number, addresses: readonly number[]): Uint8Array {
   const writer = new ByteWriter(11).u8(transaction);
   for (const address of addresses) writer.u16(address);
   return writer.finish();
 }
 
+/**
+ * Reads a Friend Subscription List (§3.6.5.7, §3.6.5.8).
+ * @returns `undefined` when it is not well formed
+ */
 export function decodeSubscriptions(
   bytes: Uint8Array,
 ): { transaction: number; addresses: number[] } | undefined {

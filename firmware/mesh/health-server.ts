@@ -71,6 +71,7 @@ export class HealthServer {
     this.onAttention?.(seconds);
   }
 
+  /** Publishes, and fades the attention timer, as is due at `now` (ms). */
   tick(now: number): void {
     if (this.deadline > now) return;
     this.deadline = Number.POSITIVE_INFINITY;

@@ -39,6 +39,7 @@ export function toLog(value: number): number {
 
 /** Publishes and hears heartbeats (§3.6.7). */
 export class Heartbeat {
+  /** A heartbeat of the subscription came. */
   onHeard: ((heartbeat: HeartbeatHeard) => void) | undefined;
   deadline = NEVER;
   readonly #keys: KeyStore;
@@ -76,6 +77,7 @@ export class Heartbeat {
     this.deadline = periodic ? now : NEVER;
   }
 
+  /** Counts heartbeats of `source` to `destination` for 2^(periodLog−1) s from `now` on (§4.2.18). */
   subscribe(source: number, destination: number, periodLog: number, now: number): void {
     const listening = source !== 0 && destination !== 0 && periodLog > 0;
     if (!listening) {
@@ -103,6 +105,7 @@ export class Heartbeat {
     this.deadline = NEVER;
   }
 
+  /** Sends the heartbeat that is due at `now` (ms). */
   tick(now: number): void {
     const publication = this.#state.heartbeatPublication;
     if (this.deadline > now) return;
@@ -139,6 +142,7 @@ export class Heartbeat {
     );
   }
 
+  /** A heartbeat came: counted, where it is subscribed to. */
   receive(upper: UpperPdu, now: number): void {
     if (upper.payload.length !== 3) {
       this.#counters.add("drop.heartbeat-length");

@@ -18,6 +18,7 @@ const STORE_EVERY_HOURS = 8;
 const BUSY_RETRY = 1000;
 const NEVER = Number.POSITIVE_INFINITY;
 
+/** What became of a beacon's IV Index (§3.10.5). */
 export type IvVerdict =
   | "same"
   | "changed"
@@ -27,6 +28,7 @@ export type IvVerdict =
   | "deferred"
   | "storage-failure";
 
+/** Where the IV Index is kept, and what it begins with. */
 export interface IvIndexOptions {
   /** A plain store will do too; its failures are exceptions then. */
   readonly storage: MeshStorage | KeyValueStore;
@@ -104,6 +106,7 @@ export class IvIndex {
     return this.#updating ? Math.min(store, this.#at(LEAST_HOURS)) : store;
   }
 
+  /** Ends an IV Update that has had its time at `now` (ms). */
   tick(now: number): void {
     // §3.10.5: after 96 hours every node goes back by itself.
     const due = this.#retryAt === NEVER ? this.#at(LEAST_HOURS) : this.#retryAt;

@@ -124,6 +124,7 @@ export class KeyStore {
     return this.#deviceKey;
   }
 
+  /** This node's own device key; `undefined` takes it away. */
   setDeviceKey(key: Uint8Array | undefined): void {
     this.#deviceKey = key === undefined ? undefined : new AppKeyMaterial(this.#crypto, key);
   }
@@ -136,10 +137,12 @@ export class KeyStore {
     this.refreshCredentials();
   }
 
+  /** The subnet of a NetKey Index. */
   subnet(index: number): Subnet | undefined {
     return this.#subnets.get(index);
   }
 
+  /** All subnets, in the order of adding. */
   subnets(): IterableIterator<Subnet> {
     return this.#subnets.values();
   }
@@ -148,6 +151,10 @@ export class KeyStore {
     return this.#subnets.size;
   }
 
+  /**
+   * A NetKey, with everything that is derived from it.
+   * @param key 16 bytes
+   */
   addSubnet(index: number, key: Uint8Array): Subnet {
     const subnet = new Subnet(this.#crypto, index, key);
     this.#subnets.set(index, subnet);
@@ -186,10 +193,12 @@ export class KeyStore {
     this.refreshCredentials();
   }
 
+  /** The AppKey of an AppKey Index. */
   appKey(index: number): AppKey | undefined {
     return this.#appKeys.get(index);
   }
 
+  /** All AppKeys, in the order of adding. */
   appKeys(): IterableIterator<AppKey> {
     return this.#appKeys.values();
   }
@@ -198,16 +207,22 @@ export class KeyStore {
     return this.#appKeys.size;
   }
 
+  /**
+   * An AppKey, bound to a NetKey.
+   * @param key 16 bytes
+   */
   addAppKey(index: number, netKeyIndex: number, key: Uint8Array): AppKey {
     const appKey = new AppKey(index, netKeyIndex, new AppKeyMaterial(this.#crypto, key));
     this.#appKeys.set(index, appKey);
     return appKey;
   }
 
+  /** The key that replaces it at the end of the Key Refresh (§3.10.4). */
   setNextAppKey(appKey: AppKey, key: Uint8Array): void {
     appKey.next = new AppKeyMaterial(this.#crypto, key);
   }
 
+  /** Forgets an AppKey. */
   removeAppKey(index: number): void {
     this.#appKeys.delete(index);
   }
@@ -218,11 +233,13 @@ export class KeyStore {
     return phase === 2 && appKey.next !== undefined ? appKey.next : appKey.current;
   }
 
+  /** Another node's device key, for the Configuration Client; `undefined` takes it away. */
   setRemoteDeviceKey(address: number, key: Uint8Array | undefined): void {
     if (key === undefined) this.#remoteDeviceKeys.delete(address);
     else this.#remoteDeviceKeys.set(address, new AppKeyMaterial(this.#crypto, key));
   }
 
+  /** Another node's device key by its address. */
   remoteDeviceKey(address: number): AppKeyMaterial | undefined {
     return this.#remoteDeviceKeys.get(address);
   }
@@ -245,6 +262,7 @@ export class KeyStore {
     this.refreshCredentials();
   }
 
+  /** Forgets the friendship credentials with a node (§3.6.6.3.1). */
   removeFriendship(peer: number): void {
     const at = this.#friendships.findIndex((friendship) => friendship.with === peer);
     if (at < 0) return;

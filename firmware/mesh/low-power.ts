@@ -26,6 +26,7 @@ const POLL_AGAIN = 20;
 const POLL_BUSY = 400;
 const NEVER = Number.POSITIVE_INFINITY;
 
+/** How a Low Power node sleeps and polls. */
 export interface LowPowerSettings {
   /** Milliseconds from a poll to its answer's window: time to sleep. 10 to 255, default 100. */
   readonly receiveDelay?: number;
@@ -37,14 +38,17 @@ export interface LowPowerSettings {
   readonly minQueueSizeLog?: number;
 }
 
+/** What the Low Power feature needs of the stack that it is part of. */
 export interface LowPowerOptions extends LowPowerSettings {
   readonly keys: KeyStore;
   readonly state: NodeState;
   readonly iv: IvIndex;
   readonly counters: Counters;
+  /** [0, 1) */
   readonly random: () => number;
   /** Own segmented messages are under way. */
   readonly busy: () => boolean;
+  /** Sends an unsegmented control message from the primary element at once. */
   readonly sendControl: (
     credentials: NetworkCredentials,
     opcode: number,
@@ -56,6 +60,7 @@ export interface LowPowerOptions extends LowPowerSettings {
   readonly keyRefresh: (subnet: Subnet, flag: boolean) => void;
   /** The receiver must be on from now on, or may be off. */
   readonly listen: (on: boolean) => void;
+  /** A friend's address when there is a friendship, `undefined` when it is over. */
   readonly onFriend: (friend: number | undefined) => void;
 }
 
@@ -129,6 +134,7 @@ export class LowPower {
     this.#settle();
   }
 
+  /** Polls, listens and sleeps as is due at `now` (ms). */
   tick(now: number): void {
     if (this.deadline > now) return;
     if (this.#listenFrom <= now) {

@@ -54,6 +54,7 @@ export interface MeshConfig {
   readonly timing?: Partial<MeshTiming>;
 }
 
+/** What a mesh stack needs of the world. */
 export interface MeshStackOptions {
   readonly crypto: Crypto;
   readonly storage: KeyValueStore;
@@ -72,6 +73,7 @@ export interface MeshStackOptions {
 /** Options of `MeshStack.send` beyond those of the HAL. */
 export interface MeshSendOptions {
   readonly ttl?: number;
+  /** Told once what became of the message. */
   readonly done?: (outcome: MeshSendOutcome) => void;
   /** Default: the AppKey that was configured first. */
   readonly appKeyIndex?: number;

@@ -15,10 +15,12 @@ export class MeshStorage {
     this.#counters = counters;
   }
 
+  /** The value, a copy; `undefined` without one. */
   get(key: string): Uint8Array | undefined {
     return this.#store.get(key);
   }
 
+  /** All keys. */
   keys(): string[] {
     return this.#store.keys();
   }
@@ -34,6 +36,7 @@ export class MeshStorage {
     }
   }
 
+  /** @returns whether it worked */
   delete(key: string): boolean {
     try {
       this.#store.delete(key);

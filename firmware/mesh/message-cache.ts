@@ -28,6 +28,10 @@ export class MessageCache {
     this.#older = new Uint16Array(capacity);
   }
 
+  /**
+   * Whether this PDU was seen lately.
+   * @param ivi lowest bit of its IV Index
+   */
   has(src: number, seq: number, ivi: number): boolean {
     const entry = src * 0x2000000 + ivi * 0x1000000 + seq;
     let place = this.#newest[bucketOf(src, seq) % this.#capacity];
@@ -38,6 +42,7 @@ export class MessageCache {
     return false;
   }
 
+  /** Remembers a PDU, in the place of the oldest. */
   add(src: number, seq: number, ivi: number): void {
     const place = this.#next;
     this.#next = place + 1 === this.#capacity ? 0 : place + 1;
@@ -49,6 +54,7 @@ export class MessageCache {
     this.#newest[bucket] = place;
   }
 
+  /** Forgets all. */
   clear(): void {
     this.#entries.fill(-1);
     this.#newest.fill(NONE);

@@ -8,7 +8,9 @@ import type { Label } from "./upper-transport.js";
 
 /** Most AppKeys bound to one model, and most addresses that it listens to. */
 export const BINDINGS_MAX = 8;
+/** Group addresses that a model subscribes to. */
 export const GROUPS_MAX = 16;
+/** Label UUIDs that a model subscribes to. */
 export const LABELS_MAX = 4;
 
 /** To whom, with what and how often a model publishes (Mesh Profile §4.2.2). */
@@ -82,6 +84,10 @@ export class ModelRegistry {
     this.#virtualAddress = virtualAddress;
   }
 
+  /**
+   * A model, with the configuration that storage has for it.
+   * @param id above 0xFFFF: company and model
+   */
   add(element: number, id: number, foundation = false): Model {
     const model = new Model(element, id, foundation);
     this.models.push(model);
@@ -107,6 +113,7 @@ export class ModelRegistry {
     this.#state.labels = labels;
   }
 
+  /** A label UUID with its virtual address (§3.4.2.3). */
   label(uuid: Uint8Array): Label {
     return { address: this.#virtualAddress(uuid), uuid: uuid.slice() };
   }

@@ -16,6 +16,7 @@ export interface IvIndexView {
   readonly transmit: number;
 }
 
+/** What the network layer is put between. */
 export interface NetworkLayerOptions {
   readonly storage: MeshStorage;
   /** For PDUs of this node. */

@@ -67,6 +67,7 @@ class Frame {
   readonly transports = new Views(this.bytes, PDU + HEADER + DST);
 }
 
+/** Network PDUs to bytes and back: encryption, obfuscation, copies (§3.4.4, §3.8.7). */
 export class NetworkCodec {
   readonly #keys: KeyStore;
   readonly #cache: MessageCache;
@@ -98,6 +99,7 @@ export class NetworkCodec {
   }
 
   /**
+   * Opens a network PDU; what comes back is valid until the next call.
    * @param adStructure length, AD type, network PDU; longer ones than the advertising bearer's are refused
    * @param ivIndex the current IV Index; the IVI bit tells between it and the one before (§3.10.5)
    */

@@ -8,6 +8,7 @@ import type { ModelRegistry } from "./models.js";
 import { NodeState } from "./node-state.js";
 import { ModelId, VENDOR_MODEL_COAP } from "./numbers.js";
 
+/** The keys of a configuration. */
 export function makeKeys(crypto: Crypto, config: MeshConfig): KeyStore {
   const keys = new KeyStore(crypto);
   for (const { index, key } of config.netKeys) keys.addSubnet(index, key);
@@ -18,6 +19,7 @@ export function makeKeys(crypto: Crypto, config: MeshConfig): KeyStore {
   return keys;
 }
 
+/** The states of a configuration (§4.2). */
 export function makeState(config: MeshConfig): NodeState {
   const state = new NodeState(
     config.unicastAddress,

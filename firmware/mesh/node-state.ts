@@ -82,6 +82,7 @@ export class NodeState {
     return this.#groups.values();
   }
 
+  /** Whether it is the address of one of the node's elements. */
   isOwn(address: number): boolean {
     return address >= this.address && address < this.address + this.elements;
   }

@@ -125,6 +125,7 @@ export class NodeStore {
     return this.#storage.set(STATE, writer.finish());
   }
 
+  /** Takes the node's states from storage, where they are. */
   loadState(): void {
     const stored = this.#storage.get(STATE);
     if (stored === undefined || stored[0] !== VERSION || stored.length < 10) return;

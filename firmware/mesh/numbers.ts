@@ -19,7 +19,9 @@ export const OPCODE_COAP_STATUS = vendorOpcode(1, COMPANY_ID);
  * (`encodePersonal`); the question which one it has; and the answer to both: 0 and its fingerprint, or 1 for none.
  */
 export const OPCODE_IDENTITY_SET = vendorOpcode(2, COMPANY_ID);
+/** Which identity have you? Under the device key. */
 export const OPCODE_IDENTITY_GET = vendorOpcode(3, COMPANY_ID);
+/** Fingerprint of the identity, or none. Under the device key. */
 export const OPCODE_IDENTITY_STATUS = vendorOpcode(4, COMPANY_ID);
 
 /** The vendor model that sends and takes {@link OPCODE_COAP_STATUS}: company in the upper half (§4.2.1). */
@@ -53,6 +55,7 @@ export const Feature = { RELAY: 1, PROXY: 2, FRIEND: 4, LOW_POWER: 8 } as const;
 
 /** Highest sequence number (§3.8.3). */
 export const SEQ_MAX = 0xffffff;
+/** The longest way of a message, hops (§3.4.4.4). */
 export const TTL_MAX = 127;
 /** Stands for "the node's default TTL" in publication states (§4.2.2.5). */
 export const TTL_DEFAULT = 0xff;
@@ -63,12 +66,15 @@ export const UNSEGMENTED_ACCESS_MAX = 11;
 export const ACCESS_MAX = 380;
 /** Control parameters that fit one PDU, and 32 segments (§3.5.2.2, §3.5.2.4). */
 export const UNSEGMENTED_CONTROL_MAX = 11;
+/** Bytes of the longest control message: 32 segments (§3.5.2.4). */
 export const CONTROL_MAX = 256;
 /** A segment's data (§3.5.2.3, §3.5.2.4). */
 export const ACCESS_SEGMENT = 12;
+/** Bytes of a control message in one segment (§3.5.2.4). */
 export const CONTROL_SEGMENT = 8;
 /** Upper transport PDU of 32 access segments. */
 export const UPPER_PDU_MAX = 384;
 /** A network PDU (§3.4.4) on the advertising bearer, and the AD structure that carries it. */
 export const NETWORK_PDU_MAX = 29;
+/** Bytes of an AD structure in a legacy advertising PDU. */
 export const AD_STRUCTURE_MAX = 31;

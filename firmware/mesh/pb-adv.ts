@@ -47,6 +47,7 @@ export function fcs(pdu: Uint8Array): number {
   return value ^ 0xff;
 }
 
+/** What a link of PB-ADV is put between. */
 export interface PbAdvLinkOptions {
   readonly linkId: number;
   /** The provisioner's transactions are numbered from 0x00, the device's from 0x80 (§5.2.1). */
@@ -54,11 +55,13 @@ export interface PbAdvLinkOptions {
   readonly counters: Counters;
   /** [0, 1) */
   readonly random: () => number;
+  /** The bearer. */
   readonly transmit: (adStructure: Uint8Array, count: number, intervalMs: number) => boolean;
   /** A provisioning PDU has come; valid during the call only. */
   readonly onPdu: (pdu: Uint8Array, now: number) => void;
+  /** The other end has acknowledged the link. */
   readonly onOpen?: (now: number) => void;
-  /** @param reason what the link was closed with, by whichever side */
+  /** The link is over; `reason` is what it was closed with, by whichever side. */
   readonly onClosed: (reason: CloseReason, now: number) => void;
 }
 
@@ -146,6 +149,7 @@ export class PbAdvLink {
     this.tick(now);
   }
 
+  /** Repeats and gives up what is due at `now` (ms). */
   tick(now: number): void {
     if (this.#acknowledgeAt <= now) this.#acknowledge();
     if (this.#giveUpAt <= now) {

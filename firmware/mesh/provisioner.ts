@@ -55,14 +55,18 @@ export interface ProvisioningJob {
   readonly requireOob?: boolean;
   /** NetKey, address and so on, once it is known how many elements the device has; `undefined` refuses it. */
   readonly assign: (elements: number) => ProvisioningData | undefined;
+  /** Told once how it ended. */
   readonly done: (outcome: ProvisioningOutcome) => void;
 }
 
+/** What a {@link Provisioner} needs of the world. */
 export interface ProvisionerOptions {
   readonly crypto: Crypto;
   /** [0, 1) */
   readonly random: () => number;
+  /** ms */
   readonly now: () => number;
+  /** The bearer. */
   readonly transmit: (adStructure: Uint8Array, count: number, intervalMs: number) => boolean;
   /** A device that wants to be provisioned was heard. */
   readonly onBeacon?: (beacon: UnprovisionedBeacon, rssi: number) => void;
@@ -133,6 +137,7 @@ export class Provisioner {
     return true;
   }
 
+  /** Repeats and gives up what is due at `now` (ms). */
   tick(now: number): void {
     if (this.#timeout <= now) this.#fail("timeout", CloseReason.TIMEOUT, now);
     this.#link?.tick(now);

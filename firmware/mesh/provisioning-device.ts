@@ -35,11 +35,14 @@ export interface Provisioned extends ProvisioningData {
   readonly deviceKey: Uint8Array;
 }
 
+/** What a {@link ProvisioningDevice} needs of the world. */
 export interface ProvisioningDeviceOptions {
   readonly crypto: Crypto;
   /** [0, 1) */
   readonly random: () => number;
+  /** ms */
   readonly now: () => number;
+  /** The bearer. */
   readonly transmit: (adStructure: Uint8Array, count: number, intervalMs: number) => boolean;
   /** Device UUID, 16 bytes. */
   readonly uuid: Uint8Array;
@@ -49,10 +52,13 @@ export interface ProvisioningDeviceOptions {
   readonly staticOob?: Uint8Array;
   /** How the device can show a number or a text, and of how many digits or characters at most. */
   readonly output?: { readonly actions: number; readonly size: number };
+  /** The device has keys and an address now. */
   readonly onProvisioned: (data: Provisioned) => void;
   /** Shows a person what is to be typed in at the provisioner; `undefined`: stop showing. */
   readonly onOutput?: (action: number, value: number | string | undefined) => void;
+  /** It should show itself for so many seconds. */
   readonly onAttention?: (seconds: number) => void;
+  /** A provisioning ended without success; the next may begin. */
   readonly onFailed?: (error: ProvisioningError | "closed" | "timeout") => void;
 }
 
@@ -96,6 +102,7 @@ export class ProvisioningDevice {
     return this.#link === undefined ? this.#nextBeacon : Math.min(this.#link.deadline, this.#timeout);
   }
 
+  /** Beacons, repeats and gives up as is due at `now` (ms). */
   tick(now: number): void {
     if (this.#link !== undefined) {
       if (this.#timeout <= now) {

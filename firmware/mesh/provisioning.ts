@@ -90,6 +90,7 @@ export function splitPdu(
   return { type, parameters: pdu.subarray(1) };
 }
 
+/** Parameters of Provisioning Capabilities (§5.4.1.2). */
 export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
   return new ByteWriter(11)
     .u8(capabilities.elements)
@@ -103,7 +104,10 @@ export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
     .finish();
 }
 
-/** @param bytes 11 of them */
+/**
+ * Reads Provisioning Capabilities (§5.4.1.2).
+ * @param bytes 11 of them
+ */
 export function decodeCapabilities(bytes: Uint8Array): Capabilities {
   const reader = new ByteReader(bytes);
   return {
@@ -118,11 +122,15 @@ export function decodeCapabilities(bytes: Uint8Array): Capabilities {
   };
 }
 
+/** Parameters of Provisioning Start (§5.4.1.3). */
 export function encodeStart(start: StartParameters): Uint8Array {
   return Uint8Array.of(start.algorithm, start.publicKeyOob, start.method, start.action, start.size);
 }
 
-/** @param bytes 5 of them */
+/**
+ * Reads Provisioning Start (§5.4.1.3).
+ * @param bytes 5 of them
+ */
 export function decodeStart(bytes: Uint8Array): StartParameters {
   return {
     algorithm: bytes[0],
@@ -133,6 +141,7 @@ export function decodeStart(bytes: Uint8Array): StartParameters {
   };
 }
 
+/** The plaintext of the Provisioning Data (§5.4.2.5). */
 export function encodeData(data: ProvisioningData): Uint8Array {
   return new ByteWriter(25)
     .bytes(data.netKey)
@@ -143,7 +152,10 @@ export function encodeData(data: ProvisioningData): Uint8Array {
     .finish();
 }
 
-/** @param bytes 25 of them */
+/**
+ * Reads decrypted Provisioning Data (§5.4.2.5).
+ * @param bytes 25 of them
+ */
 export function decodeData(bytes: Uint8Array): ProvisioningData {
   const reader = new ByteReader(bytes);
   const netKey = reader.view(16)!.slice();

@@ -9,6 +9,7 @@ interface Schedule {
   parameters: Uint8Array;
 }
 
+/** What publishing needs of the access layer. */
 export interface PublisherOptions {
   readonly models: ModelRegistry;
   /** Sends to the model's publish address. */
@@ -58,6 +59,7 @@ export class Publisher {
     return true;
   }
 
+  /** Publishes what is due at `now` (ms). */
   tick(now: number): void {
     if (this.deadline > now) return;
     for (const [model, schedule] of this.#schedules) {

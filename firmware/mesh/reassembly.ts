@@ -28,6 +28,7 @@ export interface UpperPdu {
   segmentSeqs: Uint32Array | undefined;
 }
 
+/** Why a segment is not taken. */
 export type SegmentReason =
   | "segment-length"
   | "segment-number"
@@ -40,12 +41,14 @@ export type SegmentReason =
   | "replay"
   | "replay-list-full";
 
+/** What a {@link Reassembler} is put between. */
 export interface ReassemblerOptions {
   readonly timing: MeshTiming;
   readonly counters: Counters;
   readonly replay: ReplayList;
   /** Messages received at the same time. */
   readonly sessions: number;
+  /** A message is whole; valid during the call. */
   readonly complete: (upper: UpperPdu, now: number) => void;
   /** Sends a segment acknowledgment from `dst` to `src`; `blockAck` 0 refuses the message. */
   readonly acknowledge: (
@@ -210,6 +213,7 @@ export class Reassembler {
     return undefined;
   }
 
+  /** Acknowledges and gives up what is due at `now` (ms). */
   tick(now: number): void {
     for (const session of this.#sessions) {
       if (session.src === 0) continue;

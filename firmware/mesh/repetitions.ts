@@ -1,10 +1,12 @@
 import type { Counters } from "../bytes/counters.js";
 import { AD_STRUCTURE_MAX } from "./numbers.js";
 
+/** What {@link Repetitions} is put between. */
 export interface RepetitionsOptions {
   /** The bearer. */
   readonly transmit: (adStructure: Uint8Array, count: number, intervalMs: number) => boolean;
   readonly counters: Counters;
+  /** ms */
   readonly now: () => number;
   /** Frames that can wait for their next transmission. */
   readonly capacity: number;
@@ -66,6 +68,7 @@ export class Repetitions {
     return true;
   }
 
+  /** Sends the repetitions that are due at `now` (ms). */
   tick(now: number): void {
     if (this.deadline > now) return;
     let deadline = NEVER;

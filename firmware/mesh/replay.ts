@@ -14,6 +14,7 @@ const ENTRY = 9;
 const PREFIX = "mesh.rpl";
 const FREE = 0;
 
+/** What the replay protection list says of a number. */
 export type ReplayVerdict = "new" | "replay" | "replay-list-full";
 
 /**

@@ -18,6 +18,7 @@ export interface OutgoingMessage {
   readonly header: number;
   /** 8-byte TransMIC. */
   readonly szmic: boolean;
+  /** Told once what became of the message. */
   readonly done: ((outcome: MeshSendOutcome) => void) | undefined;
   /** A segmented message ends when its receiver has acknowledged all of it, else after its rounds. */
   readonly acknowledged: boolean;
@@ -38,6 +39,7 @@ export interface OutgoingMessage {
 /** What the network layer said to a PDU. */
 export type SendResult = "sent" | "queue-full" | "seq-exhausted";
 
+/** What a {@link SegmentSender} is put between. */
 export interface SegmentSenderOptions {
   readonly timing: MeshTiming;
   readonly capacity: number;
@@ -47,6 +49,7 @@ export interface SegmentSenderOptions {
   readonly start: (message: OutgoingMessage) => boolean;
   /** The next SEQ, for the segments after the first. */
   readonly takeSeq: () => number | undefined;
+  /** Sends one lower transport PDU. */
   readonly send: (message: OutgoingMessage, seq: number, transport: Uint8Array) => SendResult;
   /** A message has failed without a single acknowledgment. */
   readonly unheard: (now: number) => void;
@@ -184,6 +187,7 @@ export class SegmentSender {
     for (const session of sessions) session.message.done?.("cancelled");
   }
 
+  /** Sends, repeats and gives up the segments that are due at `now` (ms). */
   tick(now: number): void {
     for (let i = 0; i < this.#sessions.length; i++) {
       const session = this.#sessions[i];

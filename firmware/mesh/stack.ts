@@ -199,6 +199,7 @@ export class MeshStack implements MeshNode {
     );
   }
 
+  /** Does what is due at `now` (ms) in all layers. */
   tick(now: number): void {
     if (this.#gone) return;
     this.#access.tick(now);

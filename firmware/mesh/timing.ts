@@ -25,6 +25,7 @@ export interface MeshTiming {
   readonly queueRetry: number;
 }
 
+/** The specification's least times; docs/MESH-DELIVERY.md has what longer ones bring. */
 export const DEFAULT_TIMING: MeshTiming = {
   segmentInterval: 75,
   retransmitBase: 200,
@@ -71,6 +72,7 @@ export interface MeshLimits {
   readonly repetitions: number;
 }
 
+/** What fits a node with little memory. */
 export const DEFAULT_LIMITS: MeshLimits = {
   replayEntries: 64,
   replayAbove: 32,

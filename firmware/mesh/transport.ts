@@ -26,8 +26,10 @@ import {
 import type { MeshLimits, MeshTiming } from "./timing.js";
 import { AKF, type DecryptedAccess, UpperTransport } from "./upper-transport.js";
 
+/** What the transport layers are put between. */
 export interface TransportOptions {
   readonly storage: MeshStorage;
+  /** [0, 1) */
   readonly random: () => number;
   readonly network: NetworkLayer;
   readonly counters: Counters;
@@ -60,6 +62,7 @@ export interface AccessToSend {
   readonly segmented?: boolean | undefined;
   /** 8-byte TransMIC; only segmented messages have one. */
   readonly szmic?: boolean | undefined;
+  /** Told once what became of the message. */
   readonly done?: ((outcome: MeshSendOutcome) => void) | undefined;
 }
 
@@ -143,6 +146,7 @@ export class Transport {
     return this.#reassembler.size;
   }
 
+  /** Does what is due at `now` (ms) for segments and friendship. */
   tick(now: number): void {
     this.#sender.tick(now);
     this.#reassembler.tick(now);

@@ -10,6 +10,7 @@ import type { OutgoingMessage } from "./segmentation.js";
 /** AKF in the first octet of the lower transport PDU: an AppKey, and its AID in the bits below (§3.5.2.1). */
 export const AKF = 0x40;
 
+/** Why an access message cannot be opened. */
 export type UpperReason = "access-length" | "no-app-key" | "app-mic";
 
 const REFUSED = {
@@ -38,6 +39,7 @@ export interface DecryptedAccess {
 
 const NO_LABEL = new Uint8Array(0);
 
+/** Encrypts and opens access messages with AppKeys and device keys (§3.6.2, §3.6.4). */
 export class UpperTransport {
   readonly #keys: KeyStore;
   /** Type ‖ ASZMIC ‖ SEQ ‖ SRC ‖ DST ‖ IV Index (§3.8.5.2, §3.8.5.3). */

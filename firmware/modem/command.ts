@@ -14,6 +14,7 @@ const TRIES_TO_WAKE = 5;
 /** How long a late answer may still come after the modem has answered `AT` instead. */
 const LATE = 500;
 
+/** What a command waits for, and what it does with its lines. */
 export interface CommandOptions {
   /** Milliseconds; default 5 s, what the manual's quick commands never need. */
   readonly limit?: number;
@@ -69,6 +70,7 @@ export class Command implements AtCommand, Wait {
     return this.outcome === "ok";
   }
 
+  /** Whether its final result has come, or its time is over. */
   ready(): boolean {
     return this.#ended;
   }
@@ -139,10 +141,12 @@ export class Probe implements AtCommand, Wait {
     this.limit = modem.timing.probe;
   }
 
+  /** Whether the modem has answered, or all tries are used. */
   ready(): boolean {
     return this.#ended;
   }
 
+  /** Sends the first `AT`. */
   start(): this {
     this.#modem.at.execute(this, this.#modem.now);
     return this;

@@ -43,6 +43,7 @@ export interface Timing {
   uartIdle: number;
 }
 
+/** Times of the SARA-R4's system integration manual, ms, and patience of ours. */
 export const TIMING: Timing = {
   powerOnPulse: 300,
   powerOffPulse: 2000,
@@ -65,6 +66,7 @@ export const TIMING: Timing = {
   uartIdle: 5500,
 };
 
+/** SIM, network and server of a modem; what is left out stays as the module has it. */
 export interface SaraR4Config {
   readonly apn: string;
   /** Where all datagrams go to and answers come from. `host` is an IPv4 address or a name that the modem resolves. */

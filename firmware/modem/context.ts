@@ -78,6 +78,7 @@ export class Context {
   readonly counters: Counters;
   readonly lines: ModemLines;
   readonly log: AtLog | undefined;
+  /** Sets our UART's rate; `undefined` where it cannot change. */
   readonly setBaud: ((baud: number) => void) | undefined;
   readonly network = new Network();
   readonly identity: Identity = {
@@ -123,6 +124,7 @@ export class Context {
 
   readonly #onState: (state: ModemState) => void;
   readonly #onSent: (outcome: SendOutcome) => void;
+  /** A datagram came from the server; valid during the call. */
   readonly onDatagram: (bytes: Uint8Array) => void;
 
   constructor(options: {
@@ -152,10 +154,12 @@ export class Context {
     this.onDatagram = options.onDatagram;
   }
 
+  /** Tells that the modem is in another state. */
   enter(state: ModemState): void {
     this.#onState(state);
   }
 
+  /** A line for the log, where there is one. */
   note(text: string): void {
     this.log?.("-", text);
   }

@@ -3,6 +3,7 @@
  */
 export interface Wait {
   readonly deadline: number;
+  /** Whether what was waited for has happened. */
   ready(): boolean;
 }
 

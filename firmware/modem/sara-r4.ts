@@ -18,6 +18,7 @@ export type { AtLog } from "./at/log.js";
 export type { SaraR4Config } from "./config.js";
 export type { Activity, Identity, ModemLines, ModemState, SendOutcome } from "./context.js";
 
+/** What the driver needs of the world. */
 export interface SaraR4Options {
   readonly config: SaraR4Config;
   /** Bytes to the UART, valid during the call; at most 512 in 50 ms. */
@@ -28,6 +29,7 @@ export interface SaraR4Options {
   setBaud?(baud: number): void;
   /** A datagram from the server; the bytes are the receiver's to keep. */
   onDatagram(bytes: Uint8Array, now: number): void;
+  /** The modem is in another state. */
   onState?(state: ModemState, now: number): void;
   /** Once for every `send` that returned true, in their order. */
   onSent?(outcome: SendOutcome, now: number): void;
@@ -188,6 +190,7 @@ export class SaraR4 {
     return true;
   }
 
+  /** Goes on with whatever is due at `now` (ms). */
   tick(now: number): void {
     this.#context.now = now;
     if (this.#routine === undefined) return;

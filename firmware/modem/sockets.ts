@@ -53,6 +53,7 @@ export function locksUpInPoorSignal(firmware: string | undefined): boolean {
   return major < safeMajor || (major === safeMajor && minor < safeMinor);
 }
 
+/** Asks for the signal's strength (+CESQ), which the network's state keeps. */
 export function* readSignal(modem: Context): Routine<void> {
   yield modem.command("+CESQ", {
     prefix: "+CESQ:",

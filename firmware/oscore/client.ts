@@ -20,14 +20,15 @@ import { ReplayWindow } from "./replay.js";
 import { type NumberReserve, SequenceNumbers, type SequenceRefusal } from "./sequence.js";
 import { unprotectResponse, wrapIdContext } from "./unprotect.js";
 
-/** Where the client keeps what must outlive power: {@link StoredState}, or what stands for it. */
+/** Where the client keeps what must outlive power: `StoredState`, or what stands for it. */
 export interface ClientState extends NumberReserve {
   /** The ID Context that App. B.2 agreed on; `undefined` while it is the provisioned one. */
   readonly idContext: Uint8Array | undefined;
-  /** As {@link StoredState.replace}. */
+  /** As `StoredState.replace`. */
   replace(idContext: Uint8Array, end: number, window: ReplayWindow): void;
 }
 
+/** Keys, state and limits of an {@link OscoreClient}. */
 export interface OscoreClientOptions {
   readonly crypto: Crypto;
   /** As provisioned. */

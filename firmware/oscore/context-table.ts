@@ -118,7 +118,7 @@ export class ContextTable<Context extends ServerContext> {
     return true;
   }
 
-  /** As {@link ContextStore.find}. */
+  /** As `ContextStore.find`. */
   find(kid: Uint8Array, kidContext: Uint8Array | undefined): readonly Context[] {
     const list = this.#byKid.get(toHex(kid));
     if (list === undefined) return NONE;
@@ -126,6 +126,7 @@ export class ContextTable<Context extends ServerContext> {
     return list.filter(({ parameters }) => isKidContextOf(parameters, kidContext));
   }
 
+  /** All contexts, in no order that means something. */
   *[Symbol.iterator](): Generator<Context> {
     for (const list of this.#byKid.values()) yield* list;
   }

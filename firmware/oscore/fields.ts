@@ -17,6 +17,7 @@ export class ProtectError extends Error {
   }
 }
 
+/** A message's options by how OSCORE protects them (RFC 8613 §4.1). */
 export interface SplitOptions {
   /** Class E, for the plaintext */
   readonly inner: CoapOption[];

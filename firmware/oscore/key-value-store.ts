@@ -7,6 +7,7 @@ import { ReplayWindow } from "./replay.js";
 import { StoredState } from "./state.js";
 import type { Change, ContextStore } from "./store.js";
 
+/** Where and how much a {@link KeyValueContextStore} writes. */
 export interface KeyValueStoreOptions {
   /** Put before every key, default "oscore." */
   readonly prefix?: string | undefined;
@@ -104,6 +105,10 @@ export class KeyValueContextStore implements ContextStore<TableContext> {
     return context;
   }
 
+  /**
+   * Forgets a context, in storage too.
+   * @returns whether it was there
+   */
   remove(context: TableContext): boolean {
     if (!(context instanceof KeyedContext) || !this.#table.remove(context)) return false;
     this.#store.delete(this.#key("c", context.number));

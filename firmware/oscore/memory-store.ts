@@ -31,6 +31,10 @@ export class MemoryContextStore implements ContextStore<TableContext> {
     return context;
   }
 
+  /**
+   * Forgets a context.
+   * @returns whether it was there
+   */
   remove(context: TableContext): boolean {
     return this.#table.remove(context);
   }

@@ -21,6 +21,7 @@ export const OscoreFlag = {
   RESERVED: 0xe0,
 } as const;
 
+/** Bytes of the longest Partial IV (RFC 8613 §6.1). */
 export const MAX_PARTIAL_IV_LENGTH = 5;
 const MAX_KID_CONTEXT_LENGTH = 255;
 const NO_BYTES = new Uint8Array(0);

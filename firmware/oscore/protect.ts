@@ -15,13 +15,15 @@ import { encodePartialIv } from "./partial-iv.js";
 const PAYLOAD_MARKER = 0xff;
 const NO_BYTES = new Uint8Array(0);
 
+/** What {@link protectRequest} makes. */
 export interface ProtectedRequest {
   /** What goes out. Type, message ID and token are those of the message that was given. */
   readonly message: CoapMessage;
-  /** For {@link unprotectResponse}. */
+  /** For `unprotectResponse`. */
   readonly exchange: Exchange;
 }
 
+/** What a request says beyond its Partial IV and kid. */
 export interface RequestOptions {
   /**
    * The kid context to send: true for the context's ID Context, or the bytes themselves (App. B.2 wraps them).
@@ -32,7 +34,7 @@ export interface RequestOptions {
 
 /**
  * Protects a request (RFC 8613 §8.1).
- * @param partialIv a Sender Sequence Number that this Sender Key has never seen: from {@link SequenceNumbers}
+ * @param partialIv a Sender Sequence Number that this Sender Key has never seen: from `SequenceNumbers`
  * @throws ProtectError when the message is no request or is protected already; RangeError for a number above 2^40 - 1
  */
 export function protectRequest(
@@ -62,6 +64,7 @@ export function protectRequest(
   };
 }
 
+/** What a response says beyond its ciphertext. */
 export interface ResponseOptions {
   /**
    * A Sender Sequence Number of ours. Needed for every response but the first to one request, for one whose request

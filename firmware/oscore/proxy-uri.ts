@@ -7,6 +7,7 @@ import { OptionNumber } from "../coap/numbers.js";
 import { stringOption } from "../coap/options.js";
 import { splitUri, type UriReason } from "../coap/uri.js";
 
+/** What {@link decomposeProxyUri} makes of a Proxy-Uri (RFC 8613 §4.1.3.3). */
 export interface ProxyUriParts {
   /** Proxy-Uri with scheme and authority only */
   readonly outer: CoapOption;

@@ -21,6 +21,7 @@ export interface ResponderContext {
   next(): number | SequenceRefusal;
 }
 
+/** Contexts of a {@link Responder}, and what it does with requests. */
 export interface ResponderOptions {
   readonly crypto: Crypto;
   readonly contexts: readonly ResponderContext[];
@@ -52,7 +53,7 @@ class Peer {
 
 /**
  * The server's side of OSCORE for a constrained device: few contexts, each with a client that has one request
- * outstanding. {@link OscoreServer} has more room, and serves many.
+ * outstanding. `OscoreServer` has more room, and serves many.
  *
  * A request is accepted when its Partial IV is above all before (a replay window of 1), or when it has the Echo value
  * that this device has just made (RFC 8613 App. B.1.2, RFC 9175): such a request was made after everything that was

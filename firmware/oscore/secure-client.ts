@@ -30,9 +30,11 @@ import type { SequenceRefusal } from "./sequence.js";
 /** Why a request came to nothing. */
 export type ClientFailure = RequestFailure | BlockwiseFailure | SendRefusal | SequenceRefusal["reason"];
 
+/** Who is told what becomes of a request. */
 export interface ClientHandler {
   /** The answer with its whole body; called again for each notification of an observation. */
   onResponse(content: Content, now: number): void;
+  /** The last call: there will be no answer. */
   onFailure(failure: ClientFailure, now: number): void;
   /**
    * Something unprotected, or not protected as it should be, came for a protected request. Anyone can send such, so by
@@ -41,6 +43,7 @@ export interface ClientHandler {
   onUnverified?(outer: CoapMessage, reason: string, now: number): "wait" | "give-up";
 }
 
+/** Whom a {@link SecureClient} talks to, and under which context. */
 export interface SecureClientOptions {
   readonly layer: MessageLayer;
   readonly endpoint: string;
@@ -64,6 +67,10 @@ export type ClientRequestOptions = RequestOptions & { readonly blockwise?: Block
 const NO_BYTES = new Uint8Array(0);
 const REQUEST_TAG_LENGTH = 4;
 
+/**
+ * Requests to one endpoint with everything that they may need: OSCORE, blocks inside and outside of it, Echo,
+ * observation.
+ */
 export class SecureClient {
   readonly counters: Counters;
   /** @internal */

@@ -44,10 +44,13 @@ export interface ServerRequest<Context extends ServerContext = ServerContext> {
   observe(resource: string, represent: Represent, now: number): number | undefined;
 }
 
+/** What a {@link SecureServer} is put between. */
 export interface SecureServerOptions<Context extends ServerContext> {
+  /** The message layer that it answers through; asked for at each use, because each is made with the other. */
   readonly layer: () => MessageLayer;
   /** Without it the server knows nothing of OSCORE, and answers 4.02 to protected requests (RFC 7252 §5.4.1). */
   readonly oscore?: OscoreServer<Context> | undefined;
+  /** Carries out a request that has passed every check. */
   readonly handle: (request: ServerRequest<Context>, now: number) => void;
   readonly observers?: Observers | undefined;
   readonly blockwise?: BlockwiseServerOptions | undefined;
@@ -72,6 +75,7 @@ interface Secured<Context extends ServerContext> {
 
 const NO_BYTES = new Uint8Array(0);
 
+/** Between the message layer and the resources: OSCORE, blocks inside and outside of it, Echo, observation. */
 export class SecureServer<Context extends ServerContext = ServerContext> {
   readonly counters: Counters;
   readonly #options: SecureServerOptions<Context>;

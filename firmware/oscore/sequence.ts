@@ -15,6 +15,7 @@ export interface NumberReserve {
   reserve(count: number): number | Refusal<"sequence-lost" | "sequence-busy">;
 }
 
+/** Why there is no Sender Sequence Number. */
 export type SequenceRefusal = Refusal<"sequence-exhausted" | "sequence-lost" | "sequence-busy">;
 
 /** Numbers taken from storage at a time: at most so many are skipped by a restart, and one write serves so many. */
@@ -67,7 +68,7 @@ const END_LENGTH = 6;
 
 /**
  * Keeps where the reserved numbers end under one key of the HAL's store: 6 bytes, big-endian. Bytes behind them belong
- * to {@link StoredState} and are kept.
+ * to `StoredState` and are kept.
  */
 export class StoredReserve implements NumberReserve {
   readonly #store: KeyValueStore;

@@ -20,6 +20,7 @@ export interface SecureRequest<Context extends ServerContext = ServerContext> {
   readonly partialIv: number;
 }
 
+/** What may become of a protected request. */
 export interface OscoreServerHandler<Context extends ServerContext> {
   /** The request is to be acted on, and answered with {@link OscoreServer.protect}. */
   accepted(request: SecureRequest<Context>): void;
@@ -27,10 +28,12 @@ export interface OscoreServerHandler<Context extends ServerContext> {
   answered(answer: Content, reason: string): void;
 }
 
+/** Where an {@link OscoreServer} finds its contexts. */
 export interface OscoreServerOptions<Context extends ServerContext> extends VerifierOptions {
   readonly store: ContextStore<Context>;
 }
 
+/** Protected requests of any number of clients: verified, checked for replay, answered (RFC 8613 §8.2, §8.3). */
 export class OscoreServer<Context extends ServerContext = ServerContext> {
   readonly #store: ContextStore<Context>;
   readonly #verifier: RequestVerifier<Context>;

@@ -1,15 +1,16 @@
 /** Where security contexts live, as a server sees them: what every store must offer, in memory or on a disk. */
 
 import type { ContextParameters, SecurityContext } from "./context.js";
+import type { ReplayWindow } from "./replay.js";
 import type { SequenceRefusal } from "./sequence.js";
 
-/** One context as {@link RequestVerifier} needs it. Looking at it changes nothing. */
+/** One context as `RequestVerifier` needs it. Looking at it changes nothing. */
 export interface ServerContext {
   /** Those of the context in use: after App. B.2 with another ID Context than the provisioned one. */
   readonly parameters: ContextParameters;
   readonly security: SecurityContext;
   /** The replay window; `undefined` when it was lost and only a fresh request can start it anew (App. B.1.2). */
-  readonly window: { check(partialIv: number): boolean } | undefined;
+  readonly window: Pick<ReplayWindow, "check"> | undefined;
   /** ms of the clock that the verifier is given: from then on only App. B.2 leads on. Infinity: never. */
   readonly expires: number;
   /** ms: from then on nothing does. Infinity: never. */

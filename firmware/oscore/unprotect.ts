@@ -16,10 +16,11 @@ import { type OscoreOption, oscoreOptionOf } from "./option.js";
 import { decodePartialIv } from "./partial-iv.js";
 import { OscoreRefusal } from "./refusal.js";
 
+/** What {@link unprotectRequest} makes. */
 export interface UnprotectedRequest {
   /** The decrypted request; its byte fields are its own or views of the outer message's. */
   readonly message: CoapMessage;
-  /** For {@link protectResponse}. */
+  /** For `protectResponse`. */
   readonly exchange: Exchange;
   /** Its Sender Sequence Number, for the replay window. */
   readonly partialIv: number;
@@ -93,6 +94,7 @@ export function wrapIdContext(idContext: Uint8Array): Uint8Array {
   return new CborWriter(new ByteWriter(idContext.length + 2)).bytes(idContext).out.finish();
 }
 
+/** What {@link unprotectResponse} makes. */
 export interface UnprotectedResponse {
   readonly message: CoapMessage;
   /** The server's own Sender Sequence Number; `undefined` when the response took the request's nonce. */

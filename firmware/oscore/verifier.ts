@@ -38,6 +38,7 @@ export interface Challenged<Context extends ServerContext> {
   readonly answer: CoapMessage;
 }
 
+/** Limits of a {@link RequestVerifier}. */
 export interface VerifierOptions {
   readonly crypto: Crypto;
   /** ms that an Echo value counts as fresh, default 5 minutes */
@@ -66,6 +67,7 @@ export class RequestVerifier<Context extends ServerContext = ServerContext> {
   }
 
   /**
+   * Whether a protected request is to be acted on, and what to answer when it is not (RFC 8613 §8.2).
    * @param outer a message with an OSCORE option
    * @param now ms, of the clock that contexts expire by
    */

@@ -36,6 +36,7 @@ export interface AtCommand {
   done(outcome: AtOutcome, detail: string): void;
 }
 
+/** Pauses that the modem needs, ms. */
 export interface AtChannelTiming {
   /** Silence between a final result or URC and the next command (AT manual R16: at least 20 ms). */
   pause: number;
@@ -46,8 +47,10 @@ export interface AtChannelTiming {
   burstTime: number;
 }
 
+/** What the manual asks for, with a margin for the prompt. */
 export const CHANNEL_TIMING: AtChannelTiming = { pause: 20, promptPause: 60, burst: 512, burstTime: 55 };
 
+/** What an {@link AtChannel} is put between. */
 export interface AtChannelOptions {
   /** Bytes to the modem, valid during the call. */
   write(bytes: Uint8Array): void;
@@ -129,12 +132,14 @@ export class AtChannel {
     this.#next();
   }
 
+  /** Bytes came from the modem, cut anywhere. */
   receive(bytes: Uint8Array, now: number): void {
     this.#now = now;
     this.#lastActivity = now;
     this.#parser.feed(bytes);
   }
 
+  /** Sends what had to wait, and ends commands that have run out of time at `now` (ms). */
   tick(now: number): void {
     this.#now = now;
     if (this.#current !== undefined && this.#output === undefined && now >= this.#limitAt) {

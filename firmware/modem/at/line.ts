@@ -46,6 +46,7 @@ export class AtLine {
     return true;
   }
 
+  /** Whether the line is this ASCII text. */
   equals(text: string): boolean {
     return this.length === text.length && this.startsWith(text);
   }

@@ -42,6 +42,7 @@ export class AtWriter {
     this.#buffer = new Uint8Array(2 * longestData + 128);
   }
 
+  /** Begins a new command. */
   begin(): this {
     this.#length = 0;
     return this;
