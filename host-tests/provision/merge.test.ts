@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { grant, newCredentials, nextFree, Taken } from "../../scripts/provision/allocation.js";
 import { newDevice } from "../../scripts/provision/commands/add.js";
 import { ProvisionError } from "../../scripts/provision/errors.js";
 import { mergeNetworks, sharedNumbers } from "../../scripts/provision/merge.js";
 import {
+  type Credentials,
+  type Device,
   decodeNetwork,
   deviceNamed,
   encodeNetwork,
@@ -12,6 +15,7 @@ import {
   type Network,
   newNetwork,
   note,
+  setRegistered,
   stateOf,
   target,
   touch,
@@ -37,13 +41,8 @@ function onBoard(network: Network, name: string, kind: "node" | "relay" | "gatew
   device.current = device.next!;
   delete device.next;
   device.board = "verified";
-  device.registered = { life: device.current.life, address: device.current.address };
-  touch(device);
+  setRegistered(network, device, device.current);
   return device;
-}
-
-function senders(network: Network): number[] {
-  return network.devices.map((device) => target(device).sender).filter((sender) => sender !== undefined);
 }
 
 /** What is the same in both directions, whoever imports first. */
@@ -103,60 +102,178 @@ describe("allocation", () => {
   });
 });
 
+/** What the server makes of registrations: one name, one mesh address and one kid each (`cloud/registry.ts`). */
+class KnownAtServer {
+  readonly #nodes = new Map<string, Credentials>();
+
+  /** As `ServerClient.register`. @returns whether the server took it */
+  register(device: Device): boolean {
+    const credentials = device.current!;
+    const { address, sender } = credentials;
+    const known = this.#nodes.get(device.name);
+    if (known !== undefined && known.address !== address && known.address !== device.registered?.address)
+      return false;
+    for (const [name, other] of this.#nodes) {
+      if (name === device.name) continue;
+      if (other.address === address || (sender !== undefined && other.sender === sender)) return false;
+    }
+    this.#nodes.set(device.name, credentials);
+    const { life } = credentials;
+    device.registered = { life, address, ...(sender !== undefined && { sender }) };
+    return true;
+  }
+
+  revoke(device: Device): void {
+    if (device.registered !== undefined) this.#nodes.delete(device.name);
+    delete device.registered;
+  }
+
+  knows(device: Device): boolean {
+    const known = this.#nodes.get(device.name);
+    return known !== undefined && isDeepStrictEqual(known.secrets, device.current?.secrets);
+  }
+}
+
+const KINDS = ["node", "relay", "gateway"] as const;
+
+interface Step {
+  readonly who: number;
+  readonly what: "add" | "replace" | "remove" | "sync";
+  readonly which: number;
+  readonly kind?: (typeof KINDS)[number];
+  readonly board?: number;
+  /** Whether the server is in reach. */
+  readonly online?: boolean;
+}
+
+/** What an office and two technicians do, each with a file; then the office has all of it. */
+function worked(steps: readonly Step[], properly: boolean): void {
+  const server = new KnownAtServer();
+  const main = office();
+  server.register(onBoard(main, "gateway", "gateway"));
+  const others = ["Anna", "Ben"].map((name) => (properly ? exported(main, name, 64) : copied(main)));
+  const files = [main, ...others];
+  for (const { who, what, which, kind = "node", board = 0, online = true } of steps) {
+    const file = files[who];
+    const all = members(file);
+    const device = all[which % Math.max(1, all.length)];
+    if (what === "add" && !all.some(({ name }) => name === `${kind}-${which}`)) {
+      if (properly && kind === "gateway") continue;
+      const added = onBoard(file, `${kind}-${which}`, kind);
+      added.chipId = new Uint8Array(8).fill(board);
+      delete added.registered;
+      if (online) server.register(added);
+    } else if (device !== undefined && what === "replace" && device.kind !== "gateway") {
+      device.next = newCredentials(file, device);
+      touch(device);
+    } else if (device !== undefined && what === "remove" && (online || device.registered === undefined)) {
+      server.revoke(device);
+      device.removed = "2026-01-01T00:00:00.000Z";
+      touch(device);
+    } else if (what === "sync" && who > 0) mergeNetworks(main, file);
+  }
+  for (const file of others) mergeNetworks(main, file);
+  const none = { addresses: [], senders: [] };
+  assert.deepEqual(sharedNumbers(main), none);
+  for (const unique of ["name", "chipId"] as const) {
+    const values = members(main).flatMap((device) =>
+      device[unique] === undefined ? [] : `${device[unique]}`,
+    );
+    assert.equal(new Set(values).size, values.length, unique);
+  }
+  // A second time there is nothing to do, and those in the field learn what the office has decided.
+  for (const file of others) {
+    assert.deepEqual(mergeNetworks(main, copied(main)), { added: [], updated: [], resolved: [] });
+    mergeNetworks(file, main);
+    assert.deepEqual(sharedNumbers(file), none);
+  }
+  // Nothing that was in use is free again.
+  const taken = new Taken(main);
+  for (const device of files.flatMap(({ devices }) => devices)) {
+    for (const { address, sender } of [device.current, device.next].filter((one) => one !== undefined)) {
+      assert.ok(taken.addresses.has(address));
+      assert.ok(sender === undefined || taken.senders.has(sender));
+    }
+  }
+  // What the command says is what is left to do: those that are on their boards are told, the others are written.
+  const tell = (device: Device) =>
+    device.registered?.life === device.current?.life || server.register(device);
+  for (const device of members(main)) if (device.next === undefined) tell(device);
+  for (const device of members(main)) {
+    if (device.next === undefined) continue;
+    device.current = device.next;
+    delete device.next;
+    assert.ok(tell(device), `the server takes ${device.name}`);
+  }
+  for (const device of members(main)) {
+    tell(device);
+    assert.ok(server.knows(device), `the server knows ${device.name} by its keys`);
+  }
+}
+
 describe("copies put together", () => {
-  it("of two technicians' files, exported or merely copied, no two devices share an address, Sender ID, name or board", () => {
+  it("of two technicians' files, exported or merely copied, no two devices share an address, Sender ID, name or board, and the server takes all", () => {
     const step = fc.record({
       who: fc.nat(2),
-      what: fc.constantFrom("add", "add", "replace", "remove", "sync", "rename"),
-      kind: fc.constantFrom("node" as const, "relay" as const, "gateway" as const),
+      what: fc.constantFrom("add", "add", "replace", "remove", "sync"),
+      kind: fc.constantFrom(...KINDS),
       which: fc.nat(5),
       board: fc.nat(6),
+      online: fc.boolean(),
     });
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 40 }), fc.boolean(), (steps, properly) => {
-        const main = office();
-        onBoard(main, "gateway", "gateway");
-        const others = ["Anna", "Ben"].map((name) => (properly ? exported(main, name, 64) : copied(main)));
-        const files = [main, ...others];
-        for (const { who, what, kind, which, board } of steps) {
-          const file = files[who];
-          const all = members(file);
-          const device = all[which % Math.max(1, all.length)];
-          if (what === "add" && !all.some(({ name }) => name === `${kind}-${which}`)) {
-            if (properly && kind === "gateway") continue;
-            onBoard(file, `${kind}-${which}`, kind).chipId = new Uint8Array(8).fill(board);
-          } else if (device !== undefined && what === "replace" && device.kind !== "gateway") {
-            device.next = newCredentials(file, device);
-            touch(device);
-          } else if (device !== undefined && what === "remove") {
-            device.removed = "2026-01-01T00:00:00.000Z";
-            touch(device);
-          } else if (what === "sync" && who > 0) mergeNetworks(main, file);
-        }
-        for (const file of others) mergeNetworks(main, file);
-        for (const network of [main]) {
-          assert.deepEqual(sharedNumbers(network), []);
-          const ids = senders(network);
-          assert.equal(new Set(ids).size, ids.length, `Sender IDs ${ids}`);
-          const names = members(network).map(({ name }) => name);
-          assert.equal(new Set(names).size, names.length);
-          const boards = members(network).flatMap(({ chipId }) =>
-            chipId === undefined ? [] : [`${chipId}`],
-          );
-          assert.equal(new Set(boards).size, boards.length, "boards");
-        }
-        // A second time there is nothing to do, and those in the field learn what the office has decided.
-        for (const file of others) {
-          assert.deepEqual(mergeNetworks(main, copied(main)), { added: [], updated: [], resolved: [] });
-          mergeNetworks(file, main);
-          assert.deepEqual(sharedNumbers(file), []);
-        }
-        // Nothing that was in use is free again.
-        const taken = new Taken(main).addresses;
-        for (const { devices } of files)
-          for (const device of devices) assert.ok(taken.has(target(device).address));
-      }),
-      { numRuns: 300 },
+    fc.assert(fc.property(fc.array(step, { maxLength: 40 }), fc.boolean(), worked), {
+      numRuns: 300,
+    });
+  });
+
+  it("two that had one address and one Sender ID and were both removed do no harm: the server knows neither", () => {
+    worked(
+      [
+        { who: 1, what: "add", which: 0 },
+        { who: 0, what: "remove", which: 0 },
+        { who: 0, what: "add", which: 0 },
+        { who: 0, what: "remove", which: 0 },
+        { who: 1, what: "remove", which: 1 },
+      ],
+      false,
+    );
+  });
+
+  it("one that gets new numbers is told to the server under its name, and gives the former ones back there", () => {
+    worked(
+      [
+        { who: 2, what: "add", which: 0, online: false },
+        { who: 0, what: "add", which: 0 },
+        { who: 1, what: "add", which: 0, board: 1, online: false },
+        { who: 1, what: "remove", which: 1 },
+        { who: 2, what: "add", which: 5, board: 3 },
+      ],
+      false,
+    );
+  });
+
+  it("two that the server took for one, by name and address, are two again", () => {
+    worked(
+      [
+        { who: 1, what: "add", kind: "gateway", which: 4 },
+        { who: 0, what: "add", which: 0, online: false },
+        { who: 0, what: "add", kind: "gateway", which: 4 },
+        { who: 0, what: "remove", which: 4, online: false },
+      ],
+      false,
+    );
+  });
+
+  it("one that was removed in two copies, and had other numbers in each, keeps both taken", () => {
+    worked(
+      [
+        { who: 1, what: "add", which: 0, online: false },
+        { who: 0, what: "add", which: 0, online: false },
+        { who: 1, what: "sync", which: 0 },
+        { who: 0, what: "remove", which: 5, online: false },
+        { who: 1, what: "remove", which: 1, online: false },
+      ],
+      false,
     );
   });
 

@@ -8,7 +8,17 @@ import { toHex } from "../../firmware/bytes/hex.js";
 import { retire } from "./allocation.js";
 import { ProvisionError } from "./errors.js";
 import { identityOf } from "./identities.js";
-import { type Device, hex4, members, type Network, note, now, target, touch } from "./network.js";
+import {
+  type Device,
+  hex4,
+  members,
+  type Network,
+  note,
+  now,
+  setRegistered,
+  target,
+  touch,
+} from "./network.js";
 import type { NetworkFile } from "./network-file.js";
 import { registrationOf, type ServerClient } from "./server-client.js";
 import type { BoardInfo, Progress, Way, WayError } from "./way.js";
@@ -113,9 +123,7 @@ async function register({ file, device, server }: CommissionOptions): Promise<vo
     registrationOf(device, identity),
     mine.filter((address) => address !== undefined),
   );
-  device.registered = { life: credentials.life, address: credentials.address };
-  touch(device);
-  note(file.network, `"${device.name}" registered at the server`, device);
+  setRegistered(file.network, device, credentials);
   file.save();
 }
 

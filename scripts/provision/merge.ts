@@ -10,10 +10,13 @@ import {
   type Credentials,
   type Device,
   type Holder,
+  hex4,
+  members,
   type Network,
   note,
   OFFICE,
   type Range,
+  target,
   touch,
 } from "./network.js";
 
@@ -122,7 +125,9 @@ function mergeDevices(mine: Network, theirs: Network, report: MergeReport): void
     }
     const known = mine.devices[at];
     const takeTheirs =
-      known.removed === undefined && (device.removed !== undefined || isNewer(device, known));
+      (known.removed === undefined) === (device.removed === undefined)
+        ? isNewer(device, known)
+        : device.removed !== undefined;
     const [kept, other] = takeTheirs ? [structuredClone(device), known] : [known, device];
     let changed = takeTheirs && !isDeepStrictEqual(withoutSecrets(kept), withoutSecrets(other));
     // A copy that was made without others' keys must not take ours away.
@@ -137,68 +142,83 @@ function mergeDevices(mine: Network, theirs: Network, report: MergeReport): void
       changed ||= !takeTheirs;
     }
     // What only the other copy has given out is not given out again.
-    const numbers = new Set([kept.current?.address, kept.next?.address]);
-    for (const credentials of [other.current, other.next]) {
-      if (credentials !== undefined && !numbers.has(credentials.address))
-        retire(mine, { address: credentials.address });
-    }
+    for (const credentials of [other.current, other.next])
+      if (credentials !== undefined) retire(mine, credentials);
     mine.devices[at] = kept;
     if (changed) report.updated.push(kept.name);
   }
 }
 
-/** Of two devices with one number, name or board, the one that was made first keeps it. */
+/**
+ * Of two devices with one number or name, the one keeps it that the server knows by it: it would refuse the other one.
+ * If it knows neither, the one that was made first. One that was removed has had its numbers, and nobody gets them.
+ */
 function resolveConflicts(network: Network, report: MergeReport): void {
-  const order = [...network.devices].sort(
+  const addresses = new Map<number, Device>();
+  const senders = new Map<number, Device>();
+  const claim = (device: Device, { address, sender }: Pick<Credentials, "address" | "sender">) => {
+    if (!addresses.has(address)) addresses.set(address, device);
+    if (sender !== undefined && !senders.has(sender)) senders.set(sender, device);
+  };
+  for (const device of network.devices) {
+    if (device.removed !== undefined) for (const life of livesOf(device)) claim(device, life);
+  }
+  const order = members(network).sort(
     (a, b) =>
-      Number(a.removed === undefined) - Number(b.removed === undefined) ||
+      Number(a.registered === undefined) - Number(b.registered === undefined) ||
       compare(a.created, b.created) ||
       compare(a.id, b.id),
   );
-  const addresses = new Map<number, Device>();
-  const senders = new Map<number, Device>();
   const names = new Map<string, Device>();
+  for (const device of order) {
+    if (device.registered === undefined) continue;
+    // What two have told the server by one name is the name's there, whoever was the last.
+    const holder = names.get(device.name) ?? device;
+    names.set(device.name, holder);
+    claim(holder, device.registered);
+  }
   const boards = new Map<string, Device>();
   for (const device of order) {
-    if (device.removed === undefined) {
-      resolveBoard(device, boards, report);
-      resolveName(network, device, names, report);
-    }
-    const lives = [device.current, device.next].filter((one) => one !== undefined);
-    const sameAddress = lives.find(({ address }) => addresses.has(address));
-    const sameSender = lives.find(({ sender }) => sender !== undefined && senders.has(sender));
-    if (device.removed === undefined && (sameAddress !== undefined || sameSender !== undefined)) {
-      const other = addresses.get(sameAddress?.address ?? -1) ?? senders.get(sameSender?.sender ?? -1);
-      for (const life of lives) {
-        // Numbers that nobody else has are retired, so that they stay taken.
-        const { address, sender } = life;
-        if (!addresses.has(address)) retire(network, { address });
-        if (sender !== undefined && !senders.has(sender)) retire(network, { sender });
-      }
-      const { sender, ...rest } = { ...lives[0], life: Math.max(...lives.map(({ life }) => life)) };
-      const keepsSender = sender !== undefined && sameSender === undefined;
-      const next = newCredentials(network, {
-        kind: device.kind,
-        next: keepsSender ? { ...rest, sender } : rest,
-      });
-      delete device.current;
-      device.next = next;
-      device.board = "planned";
-      delete device.registered;
-      touch(device);
-      const address = device.next.address.toString(16).padStart(4, "0");
-      report.resolved.push({
-        name: device.name,
-        what: `had a number of "${other?.name}": now ${address}, to be written again (\`add ${device.name}\`)`,
-      });
-      note(network, `"${device.name}" got new numbers, because "${other?.name}" has its former ones`, device);
-    }
-    for (const { address, sender } of [device.current, device.next].filter((one) => one !== undefined)) {
-      addresses.set(address, device);
-      if (sender !== undefined) senders.set(sender, device);
-    }
+    resolveBoard(device, boards, report);
+    resolveName(network, device, names, report);
+    const lives = livesOf(device);
+    const others = [
+      lives.map(({ address }) => addresses.get(address)),
+      lives.map(({ sender }) => (sender === undefined ? undefined : senders.get(sender))),
+    ].map((holders) => holders.find((holder) => holder !== undefined && holder !== device));
+    const [sameAddress, sameSender] = others;
+    const other = sameAddress ?? sameSender;
+    if (other !== undefined) renumber(network, device, other, sameSender !== undefined, report);
+    for (const life of livesOf(device)) claim(device, life);
   }
 }
+
+function renumber(
+  network: Network,
+  device: Device,
+  other: Device,
+  newSender: boolean,
+  report: MergeReport,
+): void {
+  const lives = livesOf(device);
+  for (const life of lives) retire(network, life);
+  const { sender, ...rest } = { ...target(device), life: Math.max(...lives.map(({ life }) => life)) };
+  device.next = newCredentials(network, {
+    kind: device.kind,
+    next: newSender || sender === undefined ? rest : { ...rest, sender },
+  });
+  delete device.current;
+  device.board = "planned";
+  touch(device);
+  report.resolved.push({
+    name: device.name,
+    what: `had a number of "${other.name}": now ${hex4(device.next.address)}, to be written again (\`add ${device.name}\`)`,
+  });
+  note(network, `"${device.name}" got new numbers, because "${other.name}" has its former ones`, device);
+}
+
+const livesOf = ({ current, next }: Device): Credentials[] =>
+  [current, next].filter((one) => one !== undefined);
 
 function resolveName(
   network: Network,
@@ -206,7 +226,8 @@ function resolveName(
   names: Map<string, Device>,
   report: MergeReport,
 ): void {
-  if (names.has(device.name)) {
+  const other = names.get(device.name);
+  if (other !== undefined && other !== device) {
     const former = device.name;
     const taken = new Set(network.devices.map(({ name }) => name));
     let number = 2;
@@ -215,6 +236,11 @@ function resolveName(
     // The board tells its name, and the server knows it by it.
     device.board = "planned";
     if (device.next === undefined && device.current !== undefined) device.next = device.current;
+    if (device.registered !== undefined && other.registered !== undefined) {
+      // At one address too, so that the server took the second for the first with new keys: it is told again.
+      other.registered = { ...other.registered, life: 0 };
+      touch(other);
+    }
     delete device.registered;
     touch(device);
     report.resolved.push({
@@ -271,19 +297,22 @@ function withoutSecrets(device: Device): unknown {
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const union = (a: readonly number[], b: readonly number[]): number[] => [...new Set([...a, ...b])];
 
-/** Addresses of devices that others have too; two that were removed do no harm. */
-export function sharedNumbers({ devices }: Network): number[] {
-  const taken = new Set<number>();
-  const shared: number[] = [];
-  for (const living of [false, true]) {
-    for (const { current, next, removed } of devices) {
-      if ((removed === undefined) !== living) continue;
-      for (const address of new Set([current?.address, next?.address])) {
-        if (address === undefined) continue;
-        if (living && taken.has(address)) shared.push(address);
-        taken.add(address);
+/** Numbers that a device has and another one has, or had; two that were removed do no harm. */
+export function sharedNumbers({ devices }: Network): { addresses: number[]; senders: number[] } {
+  const shared = (numberOf: (credentials: Credentials) => number | undefined): number[] => {
+    const taken = new Set<number>();
+    const twice: number[] = [];
+    for (const living of [false, true]) {
+      for (const device of devices) {
+        if ((device.removed === undefined) !== living) continue;
+        for (const number of new Set(livesOf(device).map(numberOf))) {
+          if (number === undefined) continue;
+          if (living && taken.has(number)) twice.push(number);
+          taken.add(number);
+        }
       }
     }
-  }
-  return shared;
+    return twice;
+  };
+  return { addresses: shared(({ address }) => address), senders: shared(({ sender }) => sender) };
 }

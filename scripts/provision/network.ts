@@ -40,6 +40,8 @@ export interface Credentials {
   readonly secrets?: Secrets;
 }
 
+export type Registered = Pick<Credentials, "life" | "address" | "sender">;
+
 /** How far the board is with `current`, or with `next` while there is one. */
 export type BoardState = "planned" | "written" | "verified";
 
@@ -62,8 +64,8 @@ export interface Device {
   board: BoardState;
   /** Since when a board is being written, until it is seen what it has: a cut in between leaves this behind. */
   writing?: string;
-  /** The life that the server knows, and its address there; `undefined`: not registered. */
-  registered?: { readonly life: number; readonly address: number };
+  /** The life that the server knows, and its numbers there; `undefined`: not registered. */
+  registered?: Registered;
   /** ISO 8601; it stays in the file, so that its address stays taken. */
   removed?: string;
   readonly created: string;
@@ -228,6 +230,14 @@ export function stateOf(device: Device): "planned" | "written" | "verified" | "r
   if (device.removed !== undefined) return "removed";
   if (device.board === "verified" && device.registered?.life === target(device).life) return "registered";
   return device.board;
+}
+
+/** The server has taken what `registrationOf` told it of these. */
+export function setRegistered(network: Network, device: Device, credentials: Credentials): void {
+  const { life, address, sender } = credentials;
+  device.registered = { life, address, ...(sender !== undefined && { sender }) };
+  touch(device);
+  note(network, `"${device.name}" registered at the server`, device);
 }
 
 /** Notes that an entry has changed. */

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { progressOf } from "./commission.js";
 import { ProvisionError, UsageError } from "./errors.js";
 import { identityOf } from "./identities.js";
-import { type Device, hex4, members, type Network, note, stateOf, target, touch } from "./network.js";
+import { type Device, hex4, members, type Network, setRegistered, stateOf, target } from "./network.js";
 import { NetworkFile } from "./network-file.js";
 import { registrationOf, ServerClient } from "./server-client.js";
 import { type Meter, Ui } from "./ui.js";
@@ -142,7 +142,9 @@ export class Session {
     const outcome = { registered: [] as string[], backup: false };
     if (server === undefined || this.dry) return outcome;
     try {
-      outcome.registered = await registerAll(file, server);
+      const { names, refused } = await registerAll(file, server);
+      outcome.registered = names;
+      for (const { message } of refused) this.ui.warn(`${message} The next command tries again.`);
       const { id: network, holder } = file.network;
       await server.backUp({ network, holder }, file.sealed(), file.proof);
       outcome.backup = true;
@@ -154,24 +156,36 @@ export class Session {
   }
 }
 
-/** Tells the server of the devices that are on their boards and not known there. @returns their names */
-export async function registerAll(file: NetworkFile, server: ServerClient): Promise<string[]> {
+/**
+ * Tells the server of the devices that are on their boards and not known there. One that it refuses, because another
+ * one has its name or numbers there, keeps nobody else waiting.
+ * @throws ProvisionError when the server cannot be asked
+ */
+async function registerAll(
+  file: NetworkFile,
+  server: ServerClient,
+): Promise<{ names: string[]; refused: ProvisionError[] }> {
   const names: string[] = [];
+  const refused: ProvisionError[] = [];
   for (const device of members(file.network)) {
     const credentials = device.current;
     if (stateOf(device) !== "verified" || credentials?.secrets === undefined) continue;
     const identity = identityOf(file.network, device, credentials);
-    await server.register(registrationOf(device, identity), [
-      credentials.address,
-      ...(device.registered === undefined ? [] : [device.registered.address]),
-    ]);
-    device.registered = { life: credentials.life, address: credentials.address };
-    touch(device);
-    note(file.network, `"${device.name}" registered at the server`, device);
+    try {
+      await server.register(registrationOf(device, identity), [
+        credentials.address,
+        ...(device.registered === undefined ? [] : [device.registered.address]),
+      ]);
+    } catch (error) {
+      if (!(error instanceof ProvisionError) || error.reason !== "conflict") throw error;
+      refused.push(error);
+      continue;
+    }
+    setRegistered(file.network, device, credentials);
     file.save();
     names.push(device.name);
   }
-  return names;
+  return { names, refused };
 }
 
 /** What an earlier run has left in the middle, and what ends it. */

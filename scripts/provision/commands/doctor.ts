@@ -74,8 +74,10 @@ function checkFile(file: NetworkFile, findings: Finding[]): void {
 function checkNetwork(network: Network, findings: Finding[]): void {
   const add = (verdict: Verdict, what: string) => findings.push({ about: "network", verdict, what });
   for (const line of unfinished(network)) add("wrong", line);
-  const shared = sharedNumbers(network);
-  if (shared.length > 0) add("wrong", `addresses that two devices have: ${shared.map(hex4).join(", ")}`);
+  const { addresses, senders } = sharedNumbers(network);
+  if (addresses.length > 0)
+    add("wrong", `addresses that two devices have: ${addresses.map(hex4).join(", ")}`);
+  if (senders.length > 0) add("wrong", `Sender IDs that two devices have: ${senders.join(", ")}`);
   const devices = members(network);
   const gateways = devices.filter(({ kind }) => kind === "gateway");
   const { publish, server, uplink } = network.config;
