@@ -21,7 +21,7 @@ export interface BuildTools {
 
 const GUIDE = "docs/BOARD.md says how to set the board's tools up.";
 
-function isExecutable(path: string): boolean {
+export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return true;
@@ -136,18 +136,4 @@ function findCompiler(environment: NodeJS.ProcessEnv): { gccRoot: string; gccVer
 function findUf2(environment: NodeJS.ProcessEnv): string | undefined {
   const path = environment.UF2CONV ?? join(environment.NRF_ROOT ?? join(homedir(), "nrf5"), "uf2conv.py");
   return isExecutable(path) ? path : undefined;
-}
-
-/** The emulated nRF52840. @throws MissingTool */
-export function findEmulator(environment: NodeJS.ProcessEnv = process.env): string {
-  const named = environment.NRF52840_EMULATOR;
-  if (named) {
-    if (isExecutable(named)) return named;
-    throw new MissingTool(`NRF52840_EMULATOR=${named} cannot be run.`);
-  }
-  const found = onPath("nrf52840");
-  if (found === undefined) {
-    throw new MissingTool("The emulator `nrf52840` is not on PATH, and NRF52840_EMULATOR does not name it.");
-  }
-  return found;
 }

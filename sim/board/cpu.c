@@ -1,0 +1,551 @@
+#include "cpu.h"
+
+#include "clock.h"
+#include "elf.h"
+#include "exception.h"
+#include "gdb.h"
+#include "memory.h"
+#include "nvic.h"
+#include "pace.h"
+#include "peripheral.h"
+#include "reset.h"
+#include "say.h"
+#include "snapshot.h"
+#include "softdevice.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unicorn/unicorn.h>
+
+#define PPB_BASE 0xE0000000u
+#define PPB_BYTES 0x100000u
+/* Interrupts of Unicorn's ARM: QEMU's EXCP_SWI, EXCP_BKPT and EXCP_EXCEPTION_EXIT */
+enum { UNICORN_SVC = 2, UNICORN_BKPT = 7, UNICORN_RETURN = 8 };
+enum { WFE = 0xBF20, WFI = 0xBF30, YIELD = 0xBF10, SEV = 0xBF40 };
+#define BREAKPOINTS 32
+
+static const int REGISTERS[] = {
+	UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2, UC_ARM_REG_R3, UC_ARM_REG_R4, UC_ARM_REG_R5, UC_ARM_REG_R6,
+	UC_ARM_REG_R7, UC_ARM_REG_R8, UC_ARM_REG_R9, UC_ARM_REG_R10, UC_ARM_REG_R11, UC_ARM_REG_R12, UC_ARM_REG_SP,
+	UC_ARM_REG_LR, UC_ARM_REG_PC, UC_ARM_REG_XPSR, UC_ARM_REG_MSP, UC_ARM_REG_PSP, UC_ARM_REG_CONTROL,
+	UC_ARM_REG_FPSCR, UC_ARM_REG_PRIMASK, UC_ARM_REG_BASEPRI, UC_ARM_REG_FAULTMASK,
+};
+
+static uc_engine *unicorn;
+/* A block's instructions are counted once; `bytes` says for which length. */
+static struct {
+	uint16_t bytes, instructions;
+} blocks[FLASH_BYTES / 2];
+enum { WATCHED = 1, SENDS_EVENT = 2 };
+static uint8_t marks[FLASH_BYTES / 2];
+static struct {
+	uint32_t address;
+	CpuWatch watch;
+} watches[64];
+static int watchCount;
+static uint32_t perInstruction;
+
+static struct {
+	uint64_t instructions;
+	enum { RUNS, SLEEPS_FOR_INTERRUPT, SLEEPS_FOR_EVENT } sleep;
+	bool event, ended, resetRequested;
+	int status;
+} cpu;
+
+/* Why Unicorn has stopped. */
+static int interrupt;
+static bool stopped, atBreakpoint;
+static char faultText[160];
+
+static struct {
+	uint32_t address;
+	uc_hook hook;
+} breakpoints[BREAKPOINTS];
+
+/* ---- registers ---- */
+
+uint32_t cpuGet(int which)
+{
+	uint32_t value = 0;
+
+	uc_reg_read(unicorn, which < S0 ? REGISTERS[which] : UC_ARM_REG_S0 + which - S0, &value);
+	return value;
+}
+
+void cpuSet(int which, uint32_t value)
+{
+	uc_reg_write(unicorn, which < S0 ? REGISTERS[which] : UC_ARM_REG_S0 + which - S0, &value);
+}
+
+uint32_t cpuIpsr(void)
+{
+	return cpuGet(XPSR) & 0x1FF;
+}
+
+uint32_t cpuPrimask(void)
+{
+	return cpuGet(PRIMASK) & 1;
+}
+
+uint32_t cpuBasepri(void)
+{
+	return cpuGet(BASEPRI) & 0xFF;
+}
+
+uint32_t cpuFaultmask(void)
+{
+	return cpuGet(FAULTMASK) & 1;
+}
+
+uint64_t cpuInstructions(void)
+{
+	return cpu.instructions;
+}
+
+const char *cpuNameOf(uint32_t address, char *buffer, size_t length)
+{
+	uint32_t offset;
+	const char *name = elfFunction(address & ~1u, &offset);
+
+	if (name && offset)
+		snprintf(buffer, length, "%s+0x%x", name, offset);
+	else if (name)
+		snprintf(buffer, length, "%s", name);
+	else
+		snprintf(buffer, length, "0x%08x", address);
+	return buffer;
+}
+
+const char *cpuPlace(char *buffer, size_t length)
+{
+	char name[80];
+	uint32_t pc = unicorn ? cpuGet(PC) : 0, lr = unicorn ? cpuGet(LR) : 0;
+	uint32_t offset;
+	const char *function = elfFunction(pc, &offset);
+
+	/* the SDK's functions for the SoftDevice are an SVC and a return: who called them says more */
+	if (function && 0 == strncmp(function, "sd_", 3))
+		pc = lr;
+	snprintf(buffer, length, "from %s", cpuNameOf(pc, name, sizeof(name)));
+	return buffer;
+}
+
+/* ---- what Unicorn tells ---- */
+
+static void stop(void)
+{
+	stopped = true;
+	uc_emu_stop(unicorn);
+}
+
+static bool isLong(uint16_t halfword)
+{
+	return halfword >= 0xE800;
+}
+
+/* @param sends whether SEV is among them: Unicorn does not say when it executes that */
+static uint16_t countInstructions(uint32_t address, uint32_t bytes, bool *sends)
+{
+	const uint8_t *code = memoryRead(address, bytes);
+	uint16_t count = 0;
+
+	*sends = false;
+	for (uint32_t at = 0; code && at < bytes; count++) {
+		uint16_t op = get16(code + at);
+		*sends |= op == SEV;
+		at += isLong(op) ? 4 : 2;
+	}
+	return count;
+}
+
+static void tellWatch(uint32_t address)
+{
+	for (int i = 0; i < watchCount; i++)
+		if (watches[i].address == address)
+			watches[i].watch(address);
+}
+
+static void onBlock(uc_engine *uc, uint64_t address, uint32_t bytes, void *user)
+{
+	uint32_t at = (uint32_t)address, count;
+	bool sends = false;
+
+	(void)uc;
+	(void)user;
+	/* Stopped here, the block has not begun, and the whole state, IT bits too, is that of its first instruction. */
+	if (stopped || clockNow() >= clockNext() || cpu.resetRequested || cpu.ended || (nvicWakes() && nvicNext())) {
+		stop();
+		return;
+	}
+	if (at < FLASH_BYTES) {
+		if (blocks[at / 2].bytes != bytes) {
+			blocks[at / 2].bytes = (uint16_t)bytes;
+			blocks[at / 2].instructions = countInstructions(at, bytes, &sends);
+			marks[at / 2] = (marks[at / 2] & WATCHED) | (sends ? SENDS_EVENT : 0);
+		}
+		count = blocks[at / 2].instructions;
+		if (marks[at / 2] & WATCHED)
+			tellWatch(at);
+		sends = marks[at / 2] & SENDS_EVENT;
+	}
+	else
+		count = countInstructions(at, bytes, &sends);
+	if (sends)
+		cpu.event = true;
+	cpu.instructions += count;
+	clockWork(count * perInstruction);
+}
+
+static void onInterrupt(uc_engine *uc, uint32_t number, void *user)
+{
+	(void)uc;
+	(void)user;
+	interrupt = (int)number;
+	stop();
+}
+
+static bool onInvalid(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *user)
+{
+	const char *what = type == UC_MEM_READ_UNMAPPED || type == UC_MEM_READ_PROT ? "read from"
+		: type == UC_MEM_WRITE_UNMAPPED || type == UC_MEM_WRITE_PROT ? "write to" : "fetch from";
+
+	(void)uc;
+	(void)user;
+	if ((type == UC_MEM_FETCH_UNMAPPED || type == UC_MEM_FETCH_PROT) && (uint32_t)address >= 0xFFFFFFE0u)
+		interrupt = UNICORN_RETURN;
+	else if (type == UC_MEM_WRITE_PROT && address < FLASH_BYTES)
+		snprintf(faultText, sizeof(faultText), "write to flash at 0x%08x, %d bytes of 0x%x", (uint32_t)address, size, (uint32_t)value);
+	else
+		snprintf(faultText, sizeof(faultText), "%s 0x%08x, %d bytes: nothing is there", what, (uint32_t)address, size);
+	return false;
+}
+
+static uint64_t readPeripheral(uc_engine *uc, uint64_t offset, unsigned size, void *base)
+{
+	uint32_t address = (uint32_t)(uintptr_t)base + (uint32_t)offset;
+	uint32_t value = peripheralRead(address);
+
+	(void)uc;
+	(void)size;
+	return value >> (8 * (address & 3));
+}
+
+static void writePeripheral(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *base)
+{
+	uint32_t address = (uint32_t)(uintptr_t)base + (uint32_t)offset;
+
+	(void)uc;
+	if (size != 4)
+		refuse("write of %u bytes to 0x%08x: registers are words", size, address);
+	else
+		peripheralWrite(address, (uint32_t)value);
+}
+
+static uint64_t readPrivate(uc_engine *uc, uint64_t offset, unsigned size, void *base)
+{
+	(void)uc;
+	(void)size;
+	(void)base;
+	if (offset >= 0xE000 && offset < 0xF000)
+		return nvicRead(PPB_BASE + (uint32_t)offset);
+	if (offset == 0x1004)	/* DWT CYCCNT: stands still in sleep */
+		return (uint32_t)(clockBusy() / CYCLE);
+	return 0;
+}
+
+static void writePrivate(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *base)
+{
+	(void)uc;
+	(void)base;
+	if (offset >= 0xE000 && offset < 0xF000)
+		nvicWrite(PPB_BASE + (uint32_t)offset, (uint32_t)value, (int)size);
+}
+
+/* ---- start ---- */
+
+static void must(uc_err error, const char *what)
+{
+	if (error != UC_ERR_OK)
+		die("Unicorn: %s: %s", what, uc_strerror(error));
+}
+
+static void map(uint32_t address, uint32_t length, uint32_t rights, void *memory)
+{
+	must(uc_mem_map_ptr(unicorn, address, length, rights, memory), "memory");
+}
+
+void cpuBegin(uint32_t milliCycles)
+{
+	uc_hook hook;
+
+	perInstruction = milliCycles;
+	must(uc_open(UC_ARCH_ARM, (uc_mode)(UC_MODE_THUMB | UC_MODE_MCLASS), &unicorn), "open");
+	must(uc_ctl_set_cpu_model(unicorn, UC_CPU_ARM_CORTEX_M4), "Cortex-M4");
+	map(0, FLASH_BYTES, UC_PROT_READ | UC_PROT_EXEC, flashBytes);
+	map(CODE_RAM_BASE, RAM_BYTES, UC_PROT_ALL, ramBytes);
+	map(RAM_BASE, RAM_BYTES, UC_PROT_ALL, ramBytes);
+	map(FICR_BASE, FLASH_PAGE, UC_PROT_READ, ficrBytes);
+	map(UICR_BASE, FLASH_PAGE, UC_PROT_READ, uicrBytes);
+	must(uc_mmio_map(unicorn, 0x40000000, 0x40000, readPeripheral, (void *)(uintptr_t)0x40000000,
+		writePeripheral, (void *)(uintptr_t)0x40000000), "peripherals");
+	must(uc_mmio_map(unicorn, 0x50000000, 0x1000, readPeripheral, (void *)(uintptr_t)0x50000000,
+		writePeripheral, (void *)(uintptr_t)0x50000000), "GPIO");
+	must(uc_mmio_map(unicorn, PPB_BASE, PPB_BYTES, readPrivate, NULL, writePrivate, NULL), "system control space");
+	must(uc_hook_add(unicorn, &hook, UC_HOOK_BLOCK, (void *)onBlock, NULL, 1, 0), "hook");
+	must(uc_hook_add(unicorn, &hook, UC_HOOK_INTR, (void *)onInterrupt, NULL, 1, 0), "hook");
+	must(uc_hook_add(unicorn, &hook, UC_HOOK_MEM_INVALID, (void *)onInvalid, NULL, 1, 0), "hook");
+	snapshotKeep("cpu", &cpu, sizeof(cpu));
+}
+
+void cpuReset(uint32_t vectorTable)
+{
+	const uint8_t *vectors = memoryRead(vectorTable, 8);
+
+	if (!vectors)
+		die("There is no vector table at 0x%08x.", vectorTable);
+	nvicReset();
+	nvicWrite(0xE000ED08, vectorTable, 4);
+	cpuSet(XPSR, 1u << 24);
+	cpuSet(CONTROL, 0);
+	cpuSet(PRIMASK, 0);
+	cpuSet(BASEPRI, 0);
+	cpuSet(FAULTMASK, 0);
+	for (int i = 0; i < 13; i++)
+		cpuSet(i, 0);
+	cpuSet(FPSCR, 0);
+	cpuSet(PSP, 0);
+	cpuSet(MSP, get32(vectors));
+	cpuSet(SP, get32(vectors));
+	cpuSet(LR, 0xFFFFFFFF);
+	cpuSet(PC, get32(vectors + 4) & ~1u);
+	cpu.sleep = RUNS;
+	cpu.event = cpu.resetRequested = false;
+}
+
+void cpuForget(uint32_t address, uint32_t length)
+{
+	for (uint32_t at = address; at < address + length; at += 2)
+		blocks[at / 2].bytes = 0;
+	uc_ctl_remove_cache(unicorn, (uint64_t)address, (uint64_t)address + length);
+}
+
+void cpuWritableFlash(bool writable)
+{
+	uint32_t rights = UC_PROT_READ | UC_PROT_EXEC | (writable ? UC_PROT_WRITE : 0);
+
+	must(uc_mem_protect(unicorn, 0, FLASH_BYTES, rights), "flash");
+	must(uc_mem_protect(unicorn, UICR_BASE, FLASH_PAGE, UC_PROT_READ | (writable ? UC_PROT_WRITE : 0)), "UICR");
+}
+
+void cpuWatch(uint32_t address, CpuWatch watch)
+{
+	address &= ~1u;
+	if (address >= FLASH_BYTES || watchCount == (int)(sizeof(watches) / sizeof(watches[0])))
+		return;
+	watches[watchCount].address = address;
+	watches[watchCount++].watch = watch;
+	marks[address / 2] |= WATCHED;
+}
+
+/* ---- sleep, reset, end ---- */
+
+void cpuEvent(void)
+{
+	cpu.event = true;
+}
+
+void cpuWaitForEvent(void)
+{
+	if (cpu.event)
+		cpu.event = false;
+	else
+		cpu.sleep = SLEEPS_FOR_EVENT;
+}
+
+void cpuRequestReset(void)
+{
+	cpu.resetRequested = true;
+}
+
+void cpuEnd(int status)
+{
+	cpu.ended = true;
+	cpu.status = status;
+}
+
+void cpuFault(const char *format, ...)
+{
+	char text[160], at[80], from[80];
+	va_list arguments;
+
+	if (cpu.ended)
+		return;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	say("FAULT %s; at %s, called from %s", text, cpuNameOf(cpuGet(PC), at, sizeof(at)), cpuNameOf(cpuGet(LR), from, sizeof(from)));
+	if (verbosity)
+		for (int i = 0; i < 16; i += 4)
+			fprintf(stderr, "    r%-2d %08x %08x %08x %08x\n", i, cpuGet(i), cpuGet(i + 1), cpuGet(i + 2), cpuGet(i + 3));
+	if (!gdbFault())
+		cpuEnd(FAULTED);
+}
+
+/* ---- one run ---- */
+
+static void supervisorCall(void)
+{
+	uint32_t pc = cpuGet(PC);
+	const uint8_t *code = memoryRead(pc - 2, 2);
+	uint8_t number = code ? code[0] : 0;
+
+	if (number >= SOFTDEVICE_CALLS) {
+		/* S140 takes its calls at priority 4; what is not below that cannot ask (ARM DDI 0403E B1.5.4) */
+		if (nvicExecutionPriority() <= SOFTDEVICE_PRIORITY)
+			cpuFault("SVC 0x%02x where its exception is masked: a HardFault", number);
+		else
+			softdeviceCall(number);
+		return;
+	}
+	if (nvicPriority(SVCALL) >= nvicExecutionPriority())
+		cpuFault("SVC 0x%02x where its exception is masked: a HardFault", number);
+	else
+		exceptionEnter(SVCALL);
+}
+
+/* WFI, WFE and YIELD end Unicorn's run, each in its way. @return whether it was one of them */
+static bool sleepInstruction(void)
+{
+	uint32_t pc = cpuGet(PC);
+	const uint8_t *code = memoryRead(pc - 4, 4);
+	uint16_t op;
+
+	if (!code)
+		return false;
+	op = get16(code + 2);
+	/* the wide encodings end in 0x8001 to 0x8003 */
+	if (get16(code) == 0xF3AF && op >= 0x8001 && op <= 0x8003)
+		op = op == 0x8001 ? YIELD : op == 0x8002 ? WFE : WFI;
+	if (op == WFI)
+		cpu.sleep = SLEEPS_FOR_INTERRUPT;
+	else if (op == WFE)
+		cpuWaitForEvent();
+	return op == WFI || op == WFE || op == YIELD;
+}
+
+static void execute(size_t count)
+{
+	uc_err error;
+
+	interrupt = 0;
+	stopped = atBreakpoint = false;
+	faultText[0] = 0;
+	error = uc_emu_start(unicorn, cpuGet(PC) | 1u, 0xFFFFFFFF, 0, count);
+	switch (interrupt) {
+	case UNICORN_SVC: supervisorCall(); return;
+	case UNICORN_RETURN: exceptionReturn(cpuGet(PC) | 1u); return;
+	case UNICORN_BKPT:
+		if (!gdbFault())
+			cpuFault("BKPT");
+		return;
+	case 0: break;
+	default: cpuFault("Unicorn's exception %d", interrupt); return;
+	}
+	if (faultText[0])
+		cpuFault("%s", faultText);
+	else if (!stopped && !sleepInstruction() && (error != UC_ERR_OK || count == 0))
+		cpuFault("%s", error == UC_ERR_INSN_INVALID ? "undefined instruction" : uc_strerror(error));
+}
+
+static void takeException(void)
+{
+	int exception = nvicNext();
+
+	if (exception) {
+		cpu.sleep = RUNS;
+		exceptionEnter(exception);
+	}
+}
+
+static bool awake(void)
+{
+	if (cpu.sleep == SLEEPS_FOR_EVENT && cpu.event) {
+		cpu.event = false;
+		cpu.sleep = RUNS;
+	}
+	if (nvicWakes())
+		cpu.sleep = RUNS;
+	return cpu.sleep == RUNS;
+}
+
+int cpuRun(void)
+{
+	while (!cpu.ended) {
+		clockFire();
+		if (cpu.resetRequested) {
+			cpu.resetRequested = false;
+			resetBoard();
+			continue;
+		}
+		if (cpu.ended)
+			break;
+		if (!awake()) {
+			paceSleep(clockNext());
+			continue;
+		}
+		takeException();
+		if (gdbWants()) {
+			gdbServe();
+			continue;
+		}
+		if (!cpu.ended)
+			execute(0);
+	}
+	return cpu.status;
+}
+
+/* ---- the debugger's ---- */
+
+static void onBreakpoint(uc_engine *uc, uint64_t address, uint32_t bytes, void *user)
+{
+	(void)uc;
+	(void)address;
+	(void)bytes;
+	(void)user;
+	if (gdbSteppingOver((uint32_t)address))
+		return;
+	atBreakpoint = true;
+	stop();
+}
+
+bool cpuAtBreakpoint(void)
+{
+	return atBreakpoint;
+}
+
+bool cpuBreakpoint(uint32_t address, bool set)
+{
+	for (int i = 0; i < BREAKPOINTS; i++) {
+		if (breakpoints[i].address != (set ? 0 : address))
+			continue;
+		if (set) {
+			must(uc_hook_add(unicorn, &breakpoints[i].hook, UC_HOOK_CODE, (void *)onBreakpoint, NULL, address, address), "hook");
+			breakpoints[i].address = address;
+		}
+		else {
+			uc_hook_del(unicorn, breakpoints[i].hook);
+			breakpoints[i].address = 0;
+		}
+		/* blocks that were translated before do not ask */
+		uc_ctl_flush_tlb(unicorn);
+		return true;
+	}
+	return false;
+}
+
+void cpuStep(void)
+{
+	execute(1);
+}
