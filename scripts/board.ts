@@ -8,8 +8,9 @@ import { StartupError } from "../cloud/errors.js";
 import type { DeviceKind } from "../sim/network.js";
 import { BuildFailed, buildImage, TARGETS, type Target } from "./board/build.js";
 import { EmulatedNetwork } from "./board/emulated-network.js";
+import { findEmulator, withEmulator } from "./board/find-emulator.js";
 import { BoardStatus } from "./board/status.js";
-import { findBuildTools, findEmulator, MissingTool } from "./board/tools.js";
+import { findBuildTools, MissingTool } from "./board/tools.js";
 import { decimal, fail, newCommand, wholeNumber } from "./cli.js";
 import { untilEnd } from "./until-end.js";
 
@@ -27,9 +28,11 @@ function image(text: string, before: Images): Images {
   return { ...before, [kind]: file };
 }
 
-const command = newCommand(
-  "board",
-  "Runs real board images on emulated nRF52840s, with simulated nodes in the same air if you like, the SARA-R4 simulator, the server and its web page. Builds the images with the Moddable SDK, or takes those that you name.",
+const command = withEmulator(
+  newCommand(
+    "board",
+    "Runs real board images on emulated nRF52840s, with simulated nodes in the same air if you like, the SARA-R4 simulator, the server and its web page. Builds the images with the Moddable SDK, or takes those that you name.",
+  ),
 )
   .option("--node <n>", "emulated sensor nodes", wholeNumber(0, 50), 2)
   .option(
@@ -56,7 +59,7 @@ const command = newCommand(
   .option("--seconds <n>", "ends after so long; exit 1 if an image did what none may", wholeNumber(1, 86_400))
   .addHelpText(
     "after",
-    "\nNeeds the emulator `nrf52840` on PATH or in NRF52840_EMULATOR and, to build images, MODDABLE, NRF_SDK_DIR and the ARM compiler.\nEverything runs in wall time. Keys and data are made anew each time and kept nowhere. Ctrl-C ends it.",
+    "\nCompiles the emulator of this repository where none is installed; needs, to build images, MODDABLE, NRF_SDK_DIR and the ARM compiler.\nEverything runs in wall time. Keys and data are made anew each time and kept nowhere. Ctrl-C ends it.",
   )
   .allowExcessArguments(false)
   .parse();
@@ -73,6 +76,7 @@ const options = command.opts<{
   http: number;
   seed: number;
   seconds?: number;
+  emulator?: string;
 }>();
 
 function say(line: string): void {
@@ -98,7 +102,7 @@ process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
 
 try {
   if (options.node + options.simNodes === 0) fail("There is no node: give --node or --sim-nodes.");
-  const emulator = findEmulator();
+  const emulator = findEmulator(options.emulator);
   const elf = await images();
   const status = new BoardStatus(process.stdout);
   const network = await EmulatedNetwork.start({

@@ -8,12 +8,15 @@ import { writeSection } from "./board/document.js";
 import { EmulatedNetwork } from "./board/emulated-network.js";
 import type { EmulatorCounts } from "./board/emulator.js";
 import { BATTERIES, chargeOf, dayOf, type Share, storeYears, type Work, yearsOf } from "./board/energy.js";
-import { findBuildTools, findEmulator, MissingTool } from "./board/tools.js";
+import { findEmulator, withEmulator } from "./board/find-emulator.js";
+import { findBuildTools, MissingTool } from "./board/tools.js";
 import { decimal, fail, newCommand, wholeNumber } from "./cli.js";
 
-const command = newCommand(
-  "energy",
-  "Counts what a node does on the emulated nRF52840, and says by the datasheets' currents what its day costs and how long batteries and flash last. The run takes wall time.",
+const command = withEmulator(
+  newCommand(
+    "energy",
+    "Counts what a node does on the emulated nRF52840, and says by the datasheets' currents what its day costs and how long batteries and flash last. The run takes wall time.",
+  ),
 )
   .option("--readings <n>", "readings of the run", wholeNumber(2, 1000), 10)
   .option("--interval <s>", "seconds between a node's readings", decimal(5, 3600), 60)
@@ -21,7 +24,7 @@ const command = newCommand(
   .allowExcessArguments(false)
   .parse();
 
-const options = command.opts<{ readings: number; interval: number; docs?: boolean }>();
+const options = command.opts<{ readings: number; interval: number; docs?: boolean; emulator?: string }>();
 
 /** SVC numbers of sd_ble_gap_scan_start and sd_ble_gap_scan_stop (S140 7, ble_gap.h). */
 const SCAN = { start: 0x8a, stop: 0x8b } as const;
@@ -58,7 +61,7 @@ async function run(network: EmulatedNetwork, seconds: number): Promise<Run> {
 
 async function count(directory: string): Promise<Work> {
   const tools = findBuildTools();
-  const emulator = findEmulator();
+  const emulator = findEmulator(options.emulator);
   // For batteries: its receiver is on only while an answer is to come.
   const config = { listen: "answers" };
   const elf = async (name: string) => (await buildImage(name, tools, { target: "dk", config })).elf;

@@ -9,16 +9,19 @@ import { BuildFailed, type BuiltImage, buildImage, TARGETS, type Target } from "
 import { writeSection } from "./board/document.js";
 import { EmulatedNetwork } from "./board/emulated-network.js";
 import { endure } from "./board/endurance.js";
+import { findEmulator, withEmulator } from "./board/find-emulator.js";
 import { checkJoinedWorld } from "./board/joined-world.js";
 import { provisionEmulated } from "./board/provisioned.js";
 import { runBench, runSelfTest } from "./board/selftest.js";
 import { type CutsResult, cutsFromTheBeginning, cutsInARow } from "./board/store-cuts.js";
-import { type BuildTools, findBuildTools, findEmulator, MissingTool } from "./board/tools.js";
+import { type BuildTools, findBuildTools, MissingTool } from "./board/tools.js";
 import { decimal, newCommand, wholeNumber } from "./cli.js";
 
-const command = newCommand(
-  "test:board",
-  "Builds the board images for both targets, boots them on the emulated nRF52840, runs the specification vectors, power cuts and the main job on them, and holds them against their budgets. Without the SDK or the emulator it says what is missing, and exits 0.",
+const command = withEmulator(
+  newCommand(
+    "test:board",
+    "Builds the board images for both targets, boots them on the emulated nRF52840, runs the specification vectors, power cuts and the main job on them, and holds them against their budgets. Without the SDK or the emulator it says what is missing, and exits 0.",
+  ),
 )
   .option(
     "--seconds <n>",
@@ -46,6 +49,7 @@ const options = command.opts<{
   full?: boolean;
   docs?: boolean;
   json?: string;
+  emulator?: string;
 }>();
 
 const measured: Measured[] = [];
@@ -227,7 +231,7 @@ function table(): string {
 const directory = mkdtempSync(join(tmpdir(), "board-"));
 try {
   const tools = findBuildTools();
-  const emulator = findEmulator();
+  const emulator = findEmulator(options.emulator);
   await run(tools, emulator, directory);
   for (const { name, value, limit, unit } of measured) {
     const bound = Number.isFinite(limit) ? ` of at most ${limit}` : "";

@@ -5,8 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { flashByPart } from "../../scripts/board/figures.js";
+import { findEmulator } from "../../scripts/board/find-emulator.js";
 import { modulesOf, resolveKey, specifiersOf, unresolvedImports } from "../../scripts/board/modules.js";
-import { findBuildTools, findEmulator, MissingTool } from "../../scripts/board/tools.js";
+import { findBuildTools, MissingTool } from "../../scripts/board/tools.js";
 
 describe("board build: the imports of an image", () => {
   it("reads mcconfig's makefile", () => {
@@ -132,6 +133,6 @@ describe("board build: tools", () => {
     };
     assert.match(missing({}), /^MODDABLE is not set/);
     assert.match(missing({ MODDABLE: "/nowhere" }), /\/nowhere is no Moddable SDK/);
-    assert.throws(() => findEmulator({ NRF52840_EMULATOR: "/nowhere" }), MissingTool);
+    assert.throws(() => findEmulator(undefined, { NRF52840_EMULATOR: "/nowhere" }), MissingTool);
   });
 });

@@ -2,8 +2,9 @@
 
 import { TIME_LIMIT } from "../board/budgets.js";
 import { BuildFailed, buildImage } from "../board/build.js";
+import { findEmulator } from "../board/find-emulator.js";
 import { runBench } from "../board/selftest.js";
-import { findBuildTools, findEmulator, MissingTool } from "../board/tools.js";
+import { findBuildTools, MissingTool } from "../board/tools.js";
 import type { BenchRow } from "./measure.js";
 
 export default async function run(): Promise<BenchRow[]> {

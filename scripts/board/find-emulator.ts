@@ -74,7 +74,9 @@ export function findEmulator(named?: string, environment: NodeJS.ProcessEnv = pr
   if (choice === OWN) return buildOwnEmulator();
   if (choice !== undefined) {
     if (isExecutable(choice)) return choice;
-    throw new MissingTool(`${named === undefined ? "NRF52840_EMULATOR=" : "--emulator "}${choice} cannot be run.`);
+    throw new MissingTool(
+      `${named === undefined ? "NRF52840_EMULATOR=" : "--emulator "}${choice} cannot be run.`,
+    );
   }
   return onPath("nrf52840") ?? buildOwnEmulator();
 }

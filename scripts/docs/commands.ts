@@ -52,6 +52,7 @@ const NEEDS: readonly [what: RegExp, why: string][] = [
   [/^npm test\b/, "it is the other half of CI"],
   [/^npm run docs:check\b/, "it is this command"],
   [/--tls-cert\b/, "it needs a certificate; host-tests/cloud/access.test.ts makes one"],
+  [/^npm run build:emulator\b/, "it needs the Unicorn library; host-tests/board/emulator.test.ts builds it"],
   [/^npm run (flash|build:board|board|energy)\b|test:board/, "it needs the board's SDK"],
 ];
 

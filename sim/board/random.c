@@ -11,8 +11,11 @@ __attribute__((constructor)) static void begin(void)
 
 void randomSeed(uint64_t seed)
 {
-	for (int i = 0; i < RANDOM_STREAMS; i++)
-		state[i] = seed * UINT64_C(0x9E3779B97F4A7C15) + (uint64_t)i * UINT64_C(0xD1B54A32D192ED03);
+	/* neighbouring seeds must not give the same numbers, one later: the first of each stream is its state */
+	for (int i = 0; i < RANDOM_STREAMS; i++) {
+		state[i] = seed << 8 | (uint64_t)i;
+		state[i] = randomNext((RandomStream)i);
+	}
 }
 
 /* SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014) */
