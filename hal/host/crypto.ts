@@ -22,7 +22,7 @@ class NobleAead implements Aead {
 
   constructor(cipher: Cipher, key: Uint8Array) {
     this.#cipher = cipher;
-    this.#key = key.slice();
+    this.#key = new Uint8Array(key);
   }
 
   seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, out?: Uint8Array): Uint8Array {
@@ -125,7 +125,8 @@ class CmacCache {
     for (let i = 0; i < known.length; i++) if (sameKey(known[i].key, key)) return known[i].cmac;
     if (known.length === CMAC_KEYS) known.pop();
     const cmac = new Cmac(key);
-    known.unshift({ key: key.slice(), cmac });
+    // Not `slice`: that of a Buffer shares its memory.
+    known.unshift({ key: new Uint8Array(key), cmac });
     return cmac;
   }
 }

@@ -246,6 +246,34 @@ describe("host crypto: AES-CMAC (RFC 4493 §4)", () => {
   });
 });
 
+describe("host crypto: keys that are handed in as a Buffer", () => {
+  it("are copied: what becomes of the Buffer afterwards changes nothing", () => {
+    const buffer = Buffer.alloc(32);
+    const uses = [
+      (key: Uint8Array) => hostCrypto.cmac(key.subarray(0, 16), count(0, 20)),
+      ...[1, 3, 10, 24, 30].map((algorithm) => {
+        const cipher = (key: Uint8Array) =>
+          hostCrypto.aead(algorithm, key.subarray(0, [3, 24].includes(algorithm) ? 32 : 16))!;
+        const nonce = (length: number) => count(0, length);
+        return (key: Uint8Array) => {
+          const aead = cipher(key);
+          buffer.fill(0xee);
+          return aead.seal(nonce(algorithm === 10 || algorithm === 30 ? 13 : 12), count(0, 3), count(0, 20));
+        };
+      }),
+    ];
+    for (const use of uses) {
+      const results = [1, 2, 3].map((first) => {
+        const expected = use(count(first, 32));
+        buffer.set(count(first, 32));
+        assert.deepEqual(use(buffer), expected);
+        return toHex(expected);
+      });
+      assert.equal(new Set(results).size, 3);
+    }
+  });
+});
+
 describe("host crypto: the rest", () => {
   it("AES-128 block (FIPS 197 Appendix C.1)", () => {
     const block = hex("00112233445566778899aabbccddeeff");

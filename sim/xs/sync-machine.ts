@@ -122,7 +122,7 @@ export class SyncMachine {
         case ".":
           return body.subarray(body.indexOf(METER_END) + 1);
         default:
-          throw new XsError(`${this.#name}: ${body.toString("utf8")}`);
+          throw new XsError(`${this.#name}: ${new TextDecoder().decode(body)}`);
       }
     }
   }
@@ -137,7 +137,8 @@ export class SyncMachine {
     }
   }
 
-  #receive(): Buffer {
+  /** Not as a Buffer, whose `slice` is no copy: what is kept of it would change with the next message. */
+  #receive(): Uint8Array {
     let colon = -1;
     while (colon < 0) {
       colon = this.#input.subarray(this.#start, this.#end).indexOf(COLON);
@@ -148,7 +149,7 @@ export class SyncMachine {
     while (this.#end - this.#start <= body + length) this.#fill();
     const from = this.#start + body;
     this.#start = from + length + 1;
-    return this.#input.subarray(from, from + length);
+    return new Uint8Array(this.#input.buffer, this.#input.byteOffset + from, length);
   }
 
   #fill(): void {
