@@ -41,6 +41,7 @@ export class Chart {
     this.#onZoom = onZoom;
     this.#height = height;
     this.#plotted.setAttribute("role", "img");
+    this.#plotted.setAttribute("aria-label", `${quantity.name}: still loading`);
     this.element = h(
       "figure",
       {
