@@ -15,11 +15,11 @@ export default async function run(): Promise<BenchRow[]> {
       name,
       value,
       unit: "ms",
-      note: TIME_LIMIT[name] === undefined ? "" : `at most ${TIME_LIMIT[name]}`,
+      note: `emulated, the same at every run${TIME_LIMIT[name] === undefined ? "" : `; at most ${TIME_LIMIT[name]}`}`,
     }));
   } catch (error) {
     if (!(error instanceof MissingTool || error instanceof BuildFailed)) throw error;
-    console.log(`board: skipped: ${error.message}`);
+    console.log(`  skipped: ${error.message}`);
     return [];
   }
 }

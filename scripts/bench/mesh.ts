@@ -9,15 +9,7 @@ import { MemoryStore } from "#hal/storage.js";
 import { sealSecureNetworkBeacon } from "../../firmware/mesh/beacon.js";
 import { OPCODE_COAP_STATUS } from "../../firmware/mesh/numbers.js";
 import { type MeshConfig, MeshStack } from "../../firmware/mesh/stack.js";
-
-/** One measured value. */
-export interface BenchRow {
-  readonly name: string;
-  readonly value: number;
-  readonly unit: string;
-  /** What was measured, for a person. */
-  readonly note: string;
-}
+import { type BenchRow, type Measured, rowOf, summarise } from "./measure.js";
 
 const NET_KEY = new Uint8Array(16).fill(0x11);
 const APP_KEY = new Uint8Array(16).fill(0x22);
@@ -68,13 +60,22 @@ function record(segmented: boolean): Uint8Array[] {
   return frames;
 }
 
-/** Microseconds and bytes of heap per call, and the collector's share of the time; the best of some rounds, because the machine does other things too. */
-function measure(rounds: number, calls: number, prepare: () => (i: number) => void) {
-  let best = Number.POSITIVE_INFINITY;
+/** Of each repetition; the first is warm-up. */
+interface Cost {
+  readonly microseconds: Measured;
+  /** Bytes of garbage per call, the least: a collection in the middle would make it less than nothing. */
+  readonly heap: number;
+  /** The collector's share of the time. */
+  readonly collecting: number;
+}
+
+/** A new stack for each repetition, since it remembers what it has seen. */
+function measure(rounds: number, calls: number, prepare: () => (i: number) => void): Cost {
+  const times: number[] = [];
   let heap = Number.POSITIVE_INFINITY;
   let collected = 0;
   let total = 0;
-  for (let round = 0; round < rounds; round++) {
+  for (let round = -1; round < rounds; round++) {
     const work = prepare();
     globalThis.gc?.();
     const profiler = new GCProfiler();
@@ -83,31 +84,26 @@ function measure(rounds: number, calls: number, prepare: () => (i: number) => vo
     const start = performance.now();
     for (let i = 0; i < calls; i++) work(i);
     const elapsed = performance.now() - start;
-    best = Math.min(best, (elapsed * 1000) / calls);
+    const statistics = profiler.stop()?.statistics ?? [];
+    if (round < 0) continue;
+    times.push((elapsed * 1000) / calls);
     total += elapsed;
-    for (const { cost } of profiler.stop()?.statistics ?? []) collected += cost / 1000;
+    for (const { cost } of statistics) collected += cost / 1000;
     const grown = process.memoryUsage().heapUsed - before;
-    // A collection in the middle would make it negative.
     if (grown > 0) heap = Math.min(heap, grown / calls);
   }
-  return { microseconds: best, heap, collecting: collected / total };
+  return { microseconds: summarise(times), heap, collecting: collected / total };
 }
 
-function row(name: string, result: ReturnType<typeof measure>, note: string): BenchRow {
-  const share = `${(100 * result.collecting).toFixed(1)} % of the time for garbage`;
-  const garbage = Number.isFinite(result.heap)
-    ? `${Math.round(result.heap)} B of heap each, ${share}`
-    : share;
-  return {
-    name,
-    value: result.microseconds,
-    unit: "µs",
-    note: [note, garbage].filter((part) => part !== "").join("; "),
-  };
+function row(name: string, { microseconds, heap, collecting }: Cost, note: string): BenchRow {
+  const share = `${(100 * collecting).toFixed(1)} % of the time for garbage`;
+  const garbage = Number.isFinite(heap) ? `${Math.round(heap)} B of heap each, ${share}` : share;
+  return rowOf(name, "µs", microseconds, `${note}; ${garbage}`);
 }
 
 /** The suite. */
-export function runMeshBench(): BenchRow[] {
+export function runMeshBench(scale = 1): BenchRow[] {
+  const rounds = Math.max(2, Math.round(15 * scale));
   const unsegmented = record(false);
   const segments = record(true);
   const rows: BenchRow[] = [];
@@ -115,7 +111,7 @@ export function runMeshBench(): BenchRow[] {
   rows.push(
     row(
       "relay a network PDU",
-      measure(5, PDUS, () => {
+      measure(rounds, PDUS, () => {
         const stack = makeStack(9, { appKeys: [], relay: true });
         return (i) => stack.receive(segments[i], -60, 0);
       }),
@@ -123,7 +119,7 @@ export function runMeshBench(): BenchRow[] {
     ),
     row(
       "drop a duplicate",
-      measure(5, PDUS, () => {
+      measure(rounds, PDUS, () => {
         const stack = makeStack(9, { appKeys: [], relay: true });
         stack.receive(segments[0], -60, 0);
         return () => stack.receive(segments[0], -60, 0);
@@ -132,7 +128,7 @@ export function runMeshBench(): BenchRow[] {
     ),
     row(
       "drop a PDU of another network",
-      measure(5, PDUS, () => {
+      measure(rounds, PDUS, () => {
         const stack = makeStack(9, { netKeys: [{ index: 0, key: APP_KEY }], appKeys: [] });
         return (i) => stack.receive(segments[i], -60, 0);
       }),
@@ -140,7 +136,7 @@ export function runMeshBench(): BenchRow[] {
     ),
     row(
       "receive an unsegmented message",
-      measure(5, PDUS, () => {
+      measure(rounds, PDUS, () => {
         const stack = makeStack(2, {});
         return (i) => stack.receive(unsegmented[i], -60, i * 100);
       }),
@@ -148,7 +144,7 @@ export function runMeshBench(): BenchRow[] {
     ),
     row(
       "receive a segment",
-      measure(5, PDUS, () => {
+      measure(rounds, PDUS, () => {
         const stack = makeStack(2, { subscriptions: [0xc001] });
         return (i) => stack.receive(segments[i], -60, i * 100);
       }),
@@ -156,7 +152,7 @@ export function runMeshBench(): BenchRow[] {
     ),
     row(
       "send an unsegmented message",
-      measure(5, PDUS, () => {
+      measure(rounds, PDUS, () => {
         const stack = makeStack(1, {});
         return () => stack.send(2, OPCODE_COAP_STATUS, READING.subarray(0, 8));
       }),
@@ -164,7 +160,7 @@ export function runMeshBench(): BenchRow[] {
     ),
     row(
       "send a reading",
-      measure(5, PDUS / 4, () => {
+      measure(rounds, PDUS / 4, () => {
         const stack = makeStack(1, { timing: { groupRounds: 1, segmentInterval: 0 } });
         return () => {
           stack.send(0xc001, OPCODE_COAP_STATUS, READING);
@@ -175,7 +171,7 @@ export function runMeshBench(): BenchRow[] {
     ),
     row(
       "hear a beacon again",
-      measure(5, PDUS, () => {
+      measure(rounds, PDUS, () => {
         const stack = makeStack(9, {});
         const beacon = sealSecureNetworkBeacon(hostCrypto, stack.keys.subnet(0)!.current, {
           keyRefresh: false,

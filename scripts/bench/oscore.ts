@@ -18,6 +18,7 @@ import { ReplayWindow } from "../../firmware/oscore/replay.js";
 import { unprotectRequest, unprotectResponse } from "../../firmware/oscore/unprotect.js";
 import { hostCrypto } from "../../hal/host/crypto.js";
 import { type BenchRow, measure, timeRow } from "./measure.js";
+import { findPeers, rowsOf } from "./peers.js";
 
 const CLIENT: ContextParameters = {
   masterSecret: hex("0102030405060708090a0b0c0d0e0f10"),
@@ -42,21 +43,23 @@ function expect<T>(result: T): Exclude<T, Refusal> {
 }
 
 /** Bytes of heap that stay when much has gone through: nothing may. */
-function heapGrowth(work: (call: number) => void): number {
+function heapGrowth(messages: number, work: (call: number) => void): number {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   // What the compiler and the caches keep is there after the first tenth.
-  for (let call = 0; call < MESSAGES / 10; call++) work(call);
+  for (let call = 0; call < messages / 10; call++) work(call);
   collect();
   const before = process.memoryUsage().heapUsed;
-  for (let call = 0; call < MESSAGES; call++) work(call);
+  for (let call = 0; call < messages; call++) work(call);
   collect();
   collect();
   return Math.max(0, process.memoryUsage().heapUsed - before);
 }
 
 /** The suite. */
-export function runOscoreBench(): BenchRow[] {
+export async function runOscoreBench(scale = 1): Promise<BenchRow[]> {
+  const repetitions = Math.max(11, Math.round(1001 * scale));
+  const messages = Math.round(MESSAGES * scale);
   const client = deriveContext(hostCrypto, CLIENT);
   const server = deriveContext(hostCrypto, SERVER);
   const writer = new ByteWriter(128);
@@ -75,59 +78,65 @@ export function runOscoreBench(): BenchRow[] {
   const sealed = ccm.seal(nonce, AAD, plaintext).slice();
   const window = new ReplayWindow();
 
-  const times = measure({
-    protect: (call) => {
-      protectRequest(client, request, call);
+  const times = measure(
+    {
+      protect: (call) => {
+        protectRequest(client, request, call);
+      },
+      unprotect: () => {
+        expect(unprotectRequest(server, outer));
+      },
+      "protect to bytes": (call) => {
+        encodeMessage(protectRequest(client, request, call).message, writer);
+      },
+      "unprotect from bytes": () => {
+        expect(unprotectRequest(server, expect(decodeMessage(datagram))));
+      },
+      "protect response": () => {
+        const { exchange: received } = expect(unprotectRequest(server, outer));
+        protectResponse(received, response);
+      },
+      "unprotect response": () => {
+        exchange.requestNonceUsed = false;
+        expect(unprotectResponse(exchange, answer));
+      },
+      "ccm seal": () => {
+        ccm.seal(nonce, AAD, plaintext, out);
+      },
+      "ccm open": () => {
+        ccm.open(nonce, AAD, sealed, out);
+      },
+      window: (call) => {
+        window.accept(call);
+      },
     },
-    unprotect: () => {
-      expect(unprotectRequest(server, outer));
-    },
-    "protect to bytes": (call) => {
-      encodeMessage(protectRequest(client, request, call).message, writer);
-    },
-    "unprotect from bytes": () => {
-      expect(unprotectRequest(server, expect(decodeMessage(datagram))));
-    },
-    "protect response": () => {
-      const { exchange: received } = expect(unprotectRequest(server, outer));
-      protectResponse(received, response);
-    },
-    "unprotect response": () => {
-      exchange.requestNonceUsed = false;
-      expect(unprotectResponse(exchange, answer));
-    },
-    "ccm seal": () => {
-      ccm.seal(nonce, AAD, plaintext, out);
-    },
-    "ccm open": () => {
-      ccm.open(nonce, AAD, sealed, out);
-    },
-    window: (call) => {
-      window.accept(call);
-    },
-  });
+    { repetitions },
+  );
   // Apart, because what its objects leave to the collector would be charged to whoever comes next.
-  const openssl = measure({
-    "openssl seal": () => {
-      const cipher = createCipheriv("aes-128-ccm", key, nonce, { authTagLength: 8 });
-      cipher.setAAD(AAD, { plaintextLength: PLAINTEXT_LENGTH });
-      cipher.update(plaintext);
-      cipher.final();
-      cipher.getAuthTag();
+  const openssl = measure(
+    {
+      "openssl seal": () => {
+        const cipher = createCipheriv("aes-128-ccm", key, nonce, { authTagLength: 8 });
+        cipher.setAAD(AAD, { plaintextLength: PLAINTEXT_LENGTH });
+        cipher.update(plaintext);
+        cipher.final();
+        cipher.getAuthTag();
+      },
+      "openssl open": () => {
+        const decipher = createDecipheriv("aes-128-ccm", key, nonce, { authTagLength: 8 });
+        decipher.setAuthTag(sealed.subarray(PLAINTEXT_LENGTH));
+        decipher.setAAD(AAD, { plaintextLength: PLAINTEXT_LENGTH });
+        decipher.update(sealed.subarray(0, PLAINTEXT_LENGTH));
+        decipher.final();
+      },
     },
-    "openssl open": () => {
-      const decipher = createDecipheriv("aes-128-ccm", key, nonce, { authTagLength: 8 });
-      decipher.setAuthTag(sealed.subarray(PLAINTEXT_LENGTH));
-      decipher.setAAD(AAD, { plaintextLength: PLAINTEXT_LENGTH });
-      decipher.update(sealed.subarray(0, PLAINTEXT_LENGTH));
-      decipher.final();
-    },
-  });
+    { repetitions },
+  );
   const derive = measure(
     { derive: () => deriveContext(hostCrypto, CLIENT) },
     { calls: 20, repetitions: 101 },
   );
-  const growth = heapGrowth((call) => {
+  const growth = heapGrowth(messages, (call) => {
     const protectedRequest = protectRequest(client, request, call).message;
     expect(unprotectRequest(server, protectedRequest));
   });
@@ -137,7 +146,11 @@ export function runOscoreBench(): BenchRow[] {
   const measureOfMachine = openssl.get("openssl seal")!.median;
   const ratio = (from: string) =>
     `${(measureOfMachine / times.get(from)!.median).toFixed(1)} × as fast as OpenSSL's CCM alone`;
+  const others: BenchRow[] = [];
+  for (const peer of findPeers())
+    others.push(...(await rowsOf(peer, "oscore", Math.max(5, Math.round(201 * scale)))));
   return [
+    ...others,
     row("protect a request of 10 B", "protect", ratio("protect")),
     row("unprotect a request of 10 B", "unprotect", ratio("unprotect")),
     row("… protect and encode", "protect to bytes"),
@@ -151,7 +164,7 @@ export function runOscoreBench(): BenchRow[] {
     row("replay window, accept", "window"),
     timeRow("derive a context", derive.get("derive")!),
     {
-      name: `heap grown by ${MESSAGES.toLocaleString("en")} messages`,
+      name: `heap grown by ${messages.toLocaleString("en")} messages`,
       value: growth / 1024,
       unit: "KiB",
       note: "protected and opened; what the collector cannot take back",

@@ -113,7 +113,7 @@ export class NeighbourTable {
     const levels = new Uint8Array(this.#places);
     const margin = FADING_REACH * this.#propagation.fading;
     for (const other of candidates) {
-      if (other === radio) continue;
+      if (other === radio || other.distanceTo(radio) > this.#reach) continue;
       const rssi = this.rssi(radio, other);
       if (rssi + margin >= other.sensitivity) {
         receivers.push(other);
