@@ -1,6 +1,6 @@
 /** `npm run bench`: all measurements, or one suite, as a table and as JSON. */
 
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { describe, thisMachine } from "./bench/machine.js";
 import type { BenchRow, Suite } from "./bench/measure.js";
 import { type BenchRun, readRun, table } from "./bench/report.js";
@@ -11,15 +11,23 @@ const SUITES = ["oscore", "coap", "mesh", "modem", "sim", "provisioning", "serve
 /** Of a suite's work, where it can be less. */
 const SHORT = 0.02;
 
+interface Options {
+  readonly json?: string;
+  readonly add: boolean;
+  readonly compare?: string;
+  readonly short: boolean;
+}
+
 const program = newCommand(
   "bench",
   "Measures; every row says what, with the median of its repetitions and their spread. Where others' implementations can be had from a registry they run beside ours.",
 )
   .argument("[suite...]", `${SUITES.join(", ")} (default: all)`)
   .option("--json <file>", "write the run as JSON too")
+  .option("--add", "suites that this file has and this run has not stay in it", false)
   .option("--compare <file>", "say beside each value what it was in a run that --json has written")
   .option("--short", "a quick look, whose figures are none to be quoted", false)
-  .action(async (names: string[], options: { json?: string; compare?: string; short: boolean }) => {
+  .action(async (names: string[], options: Options) => {
     const wrong = names.find((name) => !SUITES.includes(name));
     if (wrong !== undefined) program.error(`error: there is no suite "${wrong}": ${SUITES.join(", ")}`);
     const before = options.compare === undefined ? undefined : earlier(options.compare);
@@ -36,8 +44,16 @@ const program = newCommand(
       if (rows.length > 0) suites[suite] = rows;
     }
     if (options.json === undefined) return;
-    const command = `npm run bench${names.length > 0 ? ` -- ${names.join(" ")}` : ""}`;
-    const run: BenchRun = { date: new Date().toISOString(), command, machine, short: options.short, suites };
+    const former = options.add && existsSync(options.json) ? earlier(options.json).suites : {};
+    const all = { ...former, ...suites };
+    const ordered = SUITES.flatMap((name) => (name in all ? [[name, all[name]] as const] : []));
+    const run: BenchRun = {
+      date: new Date().toISOString(),
+      command: `npm run bench -- ${ordered.map(([name]) => name).join(" ")}`,
+      machine,
+      short: options.short,
+      suites: Object.fromEntries(ordered),
+    };
     writeFileSync(options.json, `${JSON.stringify(run, rounded, 1)}\n`);
   });
 

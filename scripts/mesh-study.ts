@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { chartOf, tableOf } from "../sim/study/delivery-report.js";
 import { runSweep, SWEEPS, type SweepResult } from "../sim/study/delivery-study.js";
 import { newCommand, wholeNumber } from "./cli.js";
+import { withResults } from "./results-page.js";
 
-const BEGIN = "<!-- study: written by npm run mesh-study -->";
-const END = "<!-- /study -->";
+const EMPTY_PAGE = "# Delivery in the mesh\n\n<!-- study -->\n<!-- end of study -->\n";
 
 const command = newCommand(
   "mesh-study",
@@ -62,18 +62,9 @@ if (only === undefined) {
     return `### ${result.title}\n\n![${result.title}](${file})\n\n${tableOf(result)}`;
   });
   const head = `\`${run}\`, ${date}, ${machine}; ${seconds} s of wall time. ${messages} messages a point; acknowledged but not delivered, or delivered twice: ${wrong}.`;
-  insert(join(out, "MESH-DELIVERY.md"), [head, ...sections].join("\n\n"));
-}
-
-/** Into the document between its marks; a new document when there is none. */
-function insert(file: string, text: string): void {
-  const before = existsSync(file)
-    ? readFileSync(file, "utf8")
-    : `# Delivery in the mesh\n\n${BEGIN}\n${END}\n`;
-  const from = before.indexOf(BEGIN);
-  const to = before.indexOf(END);
-  if (from < 0 || to < from) throw new Error(`${file} has no place for the study: ${BEGIN} … ${END}`);
-  writeFileSync(file, `${before.slice(0, from + BEGIN.length)}\n\n${text}\n\n${before.slice(to)}`);
+  const file = join(out, "MESH-DELIVERY.md");
+  const page = existsSync(file) ? readFileSync(file, "utf8") : EMPTY_PAGE;
+  writeFileSync(file, withResults(page, [head, ...sections, ""].join("\n\n"), "study"));
 }
 
 function roundNumbers(_key: string, value: unknown): unknown {

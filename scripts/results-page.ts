@@ -1,10 +1,12 @@
-/** Pages of docs/ with a place for results that a command makes. */
+/** Pages of docs/ with places for results that a command makes. */
 
-const [BEGIN, END] = ["<!-- results -->", "<!-- end of results -->"];
-
-/** The page with its results replaced; what stands around them stays. */
-export function withResults(page: string, results: string): string {
-  const [from, to] = [page.indexOf(BEGIN), page.indexOf(END)];
-  if (from < 0 || to < from) throw new Error(`the page has no ${BEGIN} … ${END}`);
-  return `${page.slice(0, from + BEGIN.length)}\n\n${results}\n${page.slice(to)}`;
+/**
+ * The page with the results between `<!-- NAME -->` and `<!-- end of NAME -->` replaced; what stands around stays.
+ * @throws Error when the page has no such place
+ */
+export function withResults(page: string, results: string, name = "results"): string {
+  const [begin, end] = [`<!-- ${name} -->`, `<!-- end of ${name} -->`];
+  const [from, to] = [page.indexOf(begin), page.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`the page has no ${begin} … ${end}`);
+  return `${page.slice(0, from + begin.length)}\n\n${results}\n${page.slice(to)}`;
 }

@@ -42,7 +42,7 @@ const SHORTER: readonly [long: RegExp, short: string][] = [
   [/--full\b/g, "--help"],
 ];
 
-/** Commands that take long however they are called: that they exist and know their options is what is checked. */
+/** Commands that take long unless they are made short: that they exist and know their options is what is checked. */
 const LONG = /^npm run (bench|soak|mesh-study|mesh-day|test:\S+|energy|growth|fuzz)\b/;
 const SERVERS = /^npm (start|run (server|modem|sim-board|board|plugtest -- server))\b/;
 /** What a server says when it is there: its address, or where its serial port is. */
@@ -61,14 +61,16 @@ export function howToRun(text: string, directory: string): Plan {
   const documented = text.replace(/^npm ci && /, "");
   if (/ --help\b/.test(documented)) return { kind: "run", command: documented };
   for (const [what, why] of NEEDS) if (what.test(documented)) return { kind: "skip", why };
-  let command = documented;
+  let shorter = documented;
+  for (const [long, short] of SHORTER) shorter = shorter.replace(long, short);
+  const isShort = shorter !== documented || / --short\b/.test(shorter);
+  let command = shorter;
   for (const [name, value] of EXAMPLES) command = command.replace(name, value);
-  for (const [long, short] of SHORTER) command = command.replace(long, short);
   command = command.replaceAll("DIRECTORY", directory).trim();
   // What is still in capitals is the reader's own: a port, a board, a file.
   if (/ [A-Z][A-Z_]{2,}\b/.test(command)) return { kind: "run", command: helpOf(command) };
   if (SERVERS.test(command)) return { kind: "serve", command: onFreePorts(command), ready: READY };
-  if (LONG.test(command) && command === documented) return { kind: "run", command: helpOf(command) };
+  if (LONG.test(command) && !isShort) return { kind: "run", command: helpOf(command) };
   return { kind: "run", command };
 }
 
