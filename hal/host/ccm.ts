@@ -1,20 +1,24 @@
 import { unsafe } from "@noble/ciphers/aes.js";
 import type { Aead } from "../hal.js";
+import { encryptBlock } from "./aes-block.js";
+
+/** Of the message in hand: the counter block with counter zero, the MAC so far, a block of key stream. */
+const BLOCK = new Uint8Array(16);
+const MAC = new Int32Array(4);
+const STREAM = new Int32Array(4);
 
 /**
- * AES-CCM (RFC 3610) over noble's AES block function, with the key schedule kept.
+ * AES-CCM (RFC 3610) with noble's key schedule, which is kept.
  *
- * All state of a message stays in local 32-bit words (little-endian, noble's order), because at the sizes that the
+ * All state of a message stays in 32-bit words (little-endian, noble's order), because at the sizes that the
  * mesh and OSCORE send, a few dozen bytes, setting up buffers and views costs more than AES itself.
  *
- * noble's AES works by tables, so its time depends on the key: good enough on a server, where an observer sees
- * network jitter of a thousand times that; the board has Oberon's constant-time one.
+ * The block function works by tables, as noble's does, so its time depends on the key: good enough on a server, where an
+ * observer sees network jitter of a thousand times that; the board has Oberon's constant-time one.
  */
 export class Ccm implements Aead {
   readonly tagLength: number;
   readonly #schedule: Uint32Array;
-  /** The counter block with flags and counter zero; a new nonce is written over the old one. */
-  readonly #block = new Uint8Array(16);
 
   /** @throws RangeError for a key that is not of 16, 24 or 32 bytes, or a tag length outside RFC 3610 §2. */
   constructor(key: Uint8Array, tagLength: number) {
@@ -74,11 +78,11 @@ export class Ccm implements Aead {
   ): boolean {
     const lengthSize = 15 - nonce.length;
     if (lengthSize < 2 || lengthSize > 8) throw new RangeError(`CCM nonce of ${nonce.length} bytes`);
-    if (lengthSize < 4 && length >= 2 ** (8 * lengthSize)) {
+    if (lengthSize < 4 && length >>> (8 * lengthSize) > 0) {
       throw new RangeError(`message of ${length} bytes under a nonce of ${nonce.length}`);
     }
     const schedule = this.#schedule;
-    const block = this.#block;
+    const block = BLOCK;
     block.fill(0, nonce.length + 1);
     block.set(nonce, 1);
     // RFC 3610 §2.3: A_i = flags | nonce | counter. Lengths and counters below 2^32 only ever reach the last word.
@@ -90,39 +94,44 @@ export class Ccm implements Aead {
 
     // RFC 3610 §2.2: B_0 differs from A_0 in its flags, and has the length where the counter is.
     const macFlags = (aad.length > 0 ? 0x40 : 0) | ((this.tagLength - 2) << 2);
-    let mac = unsafe.encrypt(schedule, n0 | macFlags, n1, n2, n3 | swap(length));
+    const mac = MAC;
+    const key = STREAM;
+    encryptBlock(schedule, n0 | macFlags, n1, n2, n3 | swap(length), mac);
 
     if (aad.length > 0) {
       const end = aad.length;
       let at: number;
       if (end < 0xff00) {
         const head = (end >>> 8) | ((end & 0xff) << 8);
-        mac = unsafe.encrypt(
+        encryptBlock(
           schedule,
-          mac.s0 ^ (head | (end > 1 ? (aad[0] << 16) | (aad[1] << 24) : aad[0] << 16)),
-          mac.s1 ^ wordUntil(aad, 2, end),
-          mac.s2 ^ wordUntil(aad, 6, end),
-          mac.s3 ^ wordUntil(aad, 10, end),
+          mac[0] ^ (head | (end > 1 ? (aad[0] << 16) | (aad[1] << 24) : aad[0] << 16)),
+          mac[1] ^ wordUntil(aad, 2, end),
+          mac[2] ^ wordUntil(aad, 6, end),
+          mac[3] ^ wordUntil(aad, 10, end),
+          mac,
         );
         at = 14;
       } else {
         const size = swap(end);
-        mac = unsafe.encrypt(
+        encryptBlock(
           schedule,
-          mac.s0 ^ (0xfeff | (size << 16)),
-          mac.s1 ^ ((size >>> 16) | (aad[0] << 16) | (aad[1] << 24)),
-          mac.s2 ^ word(aad, 2),
-          mac.s3 ^ word(aad, 6),
+          mac[0] ^ (0xfeff | (size << 16)),
+          mac[1] ^ ((size >>> 16) | (aad[0] << 16) | (aad[1] << 24)),
+          mac[2] ^ word(aad, 2),
+          mac[3] ^ word(aad, 6),
+          mac,
         );
         at = 10;
       }
       for (; at < end; at += 16) {
-        mac = unsafe.encrypt(
+        encryptBlock(
           schedule,
-          mac.s0 ^ wordUntil(aad, at, end),
-          mac.s1 ^ wordUntil(aad, at + 4, end),
-          mac.s2 ^ wordUntil(aad, at + 8, end),
-          mac.s3 ^ wordUntil(aad, at + 12, end),
+          mac[0] ^ wordUntil(aad, at, end),
+          mac[1] ^ wordUntil(aad, at + 4, end),
+          mac[2] ^ wordUntil(aad, at + 8, end),
+          mac[3] ^ wordUntil(aad, at + 12, end),
+          mac,
         );
       }
     }
@@ -131,31 +140,33 @@ export class Ccm implements Aead {
     let counter = 1;
     let at = from;
     for (; at + 16 <= end; at += 16) {
-      const key = unsafe.encrypt(schedule, n0, n1, n2, n3 ^ swap(counter++));
+      encryptBlock(schedule, n0, n1, n2, n3 ^ swap(counter++), key);
       const i0 = word(input, at);
       const i1 = word(input, at + 4);
       const i2 = word(input, at + 8);
       const i3 = word(input, at + 12);
-      const o0 = i0 ^ key.s0;
-      const o1 = i1 ^ key.s1;
-      const o2 = i2 ^ key.s2;
-      const o3 = i3 ^ key.s3;
+      const o0 = i0 ^ key[0];
+      const o1 = i1 ^ key[1];
+      const o2 = i2 ^ key[2];
+      const o3 = i3 ^ key[3];
       put(output, at, o0);
       put(output, at + 4, o1);
       put(output, at + 8, o2);
       put(output, at + 12, o3);
-      mac = opening
-        ? unsafe.encrypt(schedule, mac.s0 ^ o0, mac.s1 ^ o1, mac.s2 ^ o2, mac.s3 ^ o3)
-        : unsafe.encrypt(schedule, mac.s0 ^ i0, mac.s1 ^ i1, mac.s2 ^ i2, mac.s3 ^ i3);
+      if (opening) encryptBlock(schedule, mac[0] ^ o0, mac[1] ^ o1, mac[2] ^ o2, mac[3] ^ o3, mac);
+      else encryptBlock(schedule, mac[0] ^ i0, mac[1] ^ i1, mac[2] ^ i2, mac[3] ^ i3, mac);
     }
     if (at < end) {
-      const key = unsafe.encrypt(schedule, n0, n1, n2, n3 ^ swap(counter));
+      encryptBlock(schedule, n0, n1, n2, n3 ^ swap(counter), key);
       // The last block is padded with zeros for the MAC but not for the key stream.
-      let { s0, s1, s2, s3 } = mac;
+      let s0 = mac[0];
+      let s1 = mac[1];
+      let s2 = mac[2];
+      let s3 = mac[3];
       for (let i = at; i < end; i++) {
         const column = (i - at) & 12;
         const shift = ((i - at) & 3) << 3;
-        const stream = column === 0 ? key.s0 : column === 4 ? key.s1 : column === 8 ? key.s2 : key.s3;
+        const stream = column === 0 ? key[0] : column === 4 ? key[1] : column === 8 ? key[2] : key[3];
         const before = input[i];
         const after = before ^ ((stream >>> shift) & 0xff);
         output[i] = after;
@@ -165,15 +176,15 @@ export class Ccm implements Aead {
         else if (column === 8) s2 ^= byte;
         else s3 ^= byte;
       }
-      mac = unsafe.encrypt(schedule, s0, s1, s2, s3);
+      encryptBlock(schedule, s0, s1, s2, s3, mac);
     }
 
     // RFC 3610 §2.4: the tag is the MAC's first bytes under the key stream of counter zero.
-    const key = unsafe.encrypt(schedule, n0, n1, n2, n3);
-    const t0 = mac.s0 ^ key.s0;
-    const t1 = mac.s1 ^ key.s1;
-    const t2 = mac.s2 ^ key.s2;
-    const t3 = mac.s3 ^ key.s3;
+    encryptBlock(schedule, n0, n1, n2, n3, key);
+    const t0 = mac[0] ^ key[0];
+    const t1 = mac[1] ^ key[1];
+    const t2 = mac[2] ^ key[2];
+    const t3 = mac[3] ^ key[3];
     if (opening) return this.#compare(input, end, t0, t1, t2, t3);
     for (let i = 0; i < this.tagLength; i++) output[end + i] = tagByte(i, t0, t1, t2, t3);
     return true;
