@@ -140,14 +140,16 @@ export class DeviceContext implements ServerContext, ContextState {
 
   /**
    * Notes a request as accepted. Only its commit makes it so for good.
-   * @param outer as received; its bytes are kept
+   * @param outer as received; what is kept of it is copied
    */
   accept(change: Change<DeviceContext>, outer: CoapMessage, answer: Content | undefined): void {
     const { partialIv } = change;
     const resumed = change.kind === "resume" && this.#window === undefined;
     this.#window ??= new ReplayWindow(HISTORY);
     const window = this.#window;
-    if (partialIv > window.top) this.#latest = { option: oscoreValue(outer), payload: outer.payload, answer };
+    if (partialIv > window.top) {
+      this.#latest = { option: oscoreValue(outer).slice(), payload: outer.payload.slice(), answer };
+    }
     if (resumed) window.startAt(partialIv);
     else window.accept(partialIv);
   }

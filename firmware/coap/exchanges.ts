@@ -16,7 +16,8 @@ export interface ExchangesOptions {
   readonly sender: Sender;
   /** Sends a response in a CON of its own. */
   readonly sendSeparately: (
-    incoming: Incoming,
+    endpoint: string,
+    token: Uint8Array,
     content: Content,
     options: RespondOptions,
     now: number,
@@ -86,9 +87,8 @@ export class Exchanges {
    * @throws Error when it was answered already
    */
   respond(incoming: Incoming, content: Content, now: number, options: RespondOptions): void {
-    const { state } = incoming;
+    const { state, endpoint, token } = incoming;
     this.#close(incoming);
-    const { endpoint, token } = incoming;
     if (incoming.multicast) {
       if (isError(content.code)) {
         this.#options.counters.add("coap-multicast-error-suppressed");
@@ -100,7 +100,7 @@ export class Exchanges {
       incoming.reply = this.#sender.encode(Type.ACK, content, incoming.messageId, token);
       this.#sender.transmit(endpoint, incoming.reply);
     } else if (options.confirmable ?? incoming.confirmable) {
-      this.#options.sendSeparately(incoming, content, options, now);
+      this.#options.sendSeparately(endpoint, token, content, options, now);
     } else {
       // The peer asked for it, so neither NSTART nor PROBING_RATE holds it back.
       const id = incoming.peer.takeMessageId();

@@ -87,7 +87,7 @@ export class MessageLayer {
     });
     this.#exchanges = new Exchanges({
       sender: this.#sender,
-      sendSeparately: ({ endpoint, token }, content, respondOptions, now) => {
+      sendSeparately: (endpoint, token, content, respondOptions, now) => {
         this.#sendResponse(endpoint, content, true, token, respondOptions, now);
       },
       acknowledgeAfter: options.acknowledgeAfter ?? 1000,

@@ -51,7 +51,7 @@ export class Incoming implements Exchange, Timed {
   /** when the message ID may mean something else */
   readonly expires: number;
   readonly multicast: boolean;
-  readonly token: Uint8Array;
+  token: Uint8Array;
   request: CoapMessage;
   state: IncomingState = IncomingState.OPEN;
   /** what a duplicate is answered with */
@@ -87,10 +87,11 @@ export class Incoming implements Exchange, Timed {
     return this.state === IncomingState.ANSWERED;
   }
 
-  /** Nothing is owed any more: lets go of the datagram. */
+  /** Nothing is owed any more: lets go of the datagram, for what is remembered is remembered long. */
   close(): void {
     this.state = IncomingState.ANSWERED;
     this.request = FORGOTTEN;
+    this.token = NO_BYTES;
   }
 }
 

@@ -46,14 +46,13 @@ export class SecurityContext {
   readonly idContext: Uint8Array | undefined;
   readonly senderAead: Aead;
   readonly recipientAead: Aead;
-  /** Nonces of our Partial IVs. */
-  readonly senderNonce: NonceTemplate;
   /** Nonces of the other endpoint's Partial IVs. */
   readonly recipientNonce: NonceTemplate;
-  /** AADs of exchanges that we began. */
-  readonly senderAad: AadTemplate;
   /** AADs of exchanges that the other endpoint began. */
   readonly recipientAad: AadTemplate;
+  readonly #commonIv: Uint8Array;
+  #senderNonce: NonceTemplate | undefined = undefined;
+  #senderAad: AadTemplate | undefined = undefined;
 
   constructor(
     algorithm: AeadAlgorithm,
@@ -70,10 +69,21 @@ export class SecurityContext {
     this.idContext = idContext;
     this.senderAead = senderAead;
     this.recipientAead = recipientAead;
-    this.senderNonce = new NonceTemplate(commonIv, senderId);
     this.recipientNonce = new NonceTemplate(commonIv, recipientId);
-    this.senderAad = new AadTemplate(algorithm.number, senderId);
     this.recipientAad = new AadTemplate(algorithm.number, recipientId);
+    this.#commonIv = commonIv;
+  }
+
+  /** Nonces of our Partial IVs. Made when it is asked for: a server asks few of ten thousand nodes for anything. */
+  get senderNonce(): NonceTemplate {
+    this.#senderNonce ??= new NonceTemplate(this.#commonIv, this.senderId);
+    return this.#senderNonce;
+  }
+
+  /** AADs of exchanges that we began. */
+  get senderAad(): AadTemplate {
+    this.#senderAad ??= new AadTemplate(this.algorithm.number, this.senderId);
+    return this.#senderAad;
   }
 }
 
