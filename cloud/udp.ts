@@ -1,36 +1,52 @@
 import { createSocket, type Socket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { Allowances } from "./allowance.js";
-import type { CloudEndpoint } from "./endpoint.js";
 import { StartupError } from "./errors.js";
 import type { Metrics } from "./metrics.js";
+import { UdpBatch } from "./udp-batch.js";
 
 export interface Address {
   readonly host: string;
   readonly port: number;
 }
 
+/** What takes datagrams: CloudEndpoint. */
+export interface DatagramHandler {
+  /** @param source "host:port", for the answer */
+  handle(datagram: Uint8Array, source: string, now: number): void;
+  tick(now: number): void;
+  readonly deadline: number;
+  /** To be called when the deadline has moved outside of the above. */
+  onWake: () => void;
+}
+
 /** Room for what arrives while a commit is under way; the kernel may give less. */
 const RECEIVE_BUFFER = 4 << 20;
 /** A gateway of the fastest radio here sends a few hundred a second. */
 const DEFAULT_SOURCE_LIMIT = 5000;
+/** Times that all that waits is taken in one turn of the event loop, before others have theirs. */
+const BATCHES = 4;
 /** setTimeout takes no more. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** A real UDP socket under a {@link CloudEndpoint}: datagrams, time, and one commit per turn of the event loop. */
+/** A real UDP socket under a CloudEndpoint: datagrams, time, and one commit per turn of the event loop. */
 export class UdpDriver {
   readonly #socket: Socket;
+  /** The same socket, for many datagrams at once, where the machine can. */
+  readonly #batch: UdpBatch | undefined;
   readonly #metrics: Metrics;
-  #endpoint: CloudEndpoint | undefined;
+  #endpoint: DatagramHandler | undefined;
   #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
-  readonly #sourceLimit: number;
+  readonly #allowances: Allowances;
+  #batches = 0;
   #closed = false;
 
-  private constructor(socket: Socket, metrics: Metrics, sourceLimit: number) {
+  private constructor(socket: Socket, batch: UdpBatch | undefined, metrics: Metrics, sourceLimit: number) {
     this.#socket = socket;
+    this.#batch = batch;
     this.#metrics = metrics;
-    this.#sourceLimit = sourceLimit;
+    this.#allowances = new Allowances(2 * sourceLimit, sourceLimit);
   }
 
   /**
@@ -57,20 +73,25 @@ export class UdpDriver {
       // Destinations are addresses already: no detour through the resolver for each answer.
       lookup: (destination, _options, callback) => callback(null, destination, family),
     });
-    await new Promise<void>((resolve, reject) => {
-      socket.once("error", (error: NodeJS.ErrnoException) => {
-        socket.close();
-        reject(new StartupError(explain(error, host, port)));
+    let batch: UdpBatch | undefined;
+    try {
+      batch = await UdpBatch.open({ host: address.address, port });
+      await new Promise<void>((resolve, reject) => {
+        socket.once("error", reject);
+        if (batch === undefined) socket.bind(port, address.address, resolve);
+        else socket.bind({ fd: batch.fd }, resolve);
       });
-      socket.bind(port, address.address, resolve);
-    });
+    } catch (error) {
+      socket.close();
+      throw new StartupError(explain(error as NodeJS.ErrnoException, host, port));
+    }
     socket.removeAllListeners("error");
     try {
       socket.setRecvBufferSize(RECEIVE_BUFFER);
     } catch {
       // The system's own size does too.
     }
-    return new UdpDriver(socket, metrics, sourceLimit);
+    return new UdpDriver(socket, batch, metrics, sourceLimit);
   }
 
   get address(): Address {
@@ -79,45 +100,59 @@ export class UdpDriver {
   }
 
   /** Begins to pass datagrams on. */
-  start(endpoint: CloudEndpoint): void {
+  start(endpoint: DatagramHandler): void {
     this.#endpoint = endpoint;
     endpoint.onWake = () => this.#arm();
-    const allowances = new Allowances(2 * this.#sourceLimit, this.#sourceLimit);
     this.#socket.on("message", ({ buffer, byteOffset, byteLength }, { address, port, family }) => {
-      const now = performance.now();
-      if (!allowances.take(address, now)) {
-        this.#metrics.drop("udp", "source-limit");
-        return;
-      }
       // The port behind the last colon, also for IPv6.
       const source = `${family === "IPv6" ? `[${address}]` : address}:${port}`;
       // A plain array of the same memory: views of a Buffer cost a multiple.
-      endpoint.handle(new Uint8Array(buffer, byteOffset, byteLength), source, now);
-      this.#arm();
+      this.#take(new Uint8Array(buffer, byteOffset, byteLength), source, address);
+      // dgram has told that something is there; the rest of it comes at once.
+      for (let more = this.#batch !== undefined; more && this.#batches < BATCHES; this.#batches++) {
+        more = this.#batch?.receive(this.#take, this.#cut) === true;
+      }
+      this.#due();
     });
     // E.g. an ICMP "port unreachable" of somebody we answered: not the socket's fault.
     this.#socket.on("error", () => this.#metrics.drop("udp", "socket-error"));
     this.#arm();
   }
 
+  readonly #take = (datagram: Uint8Array, source: string, host: string): void => {
+    const now = performance.now();
+    if (this.#allowances.take(host, now)) this.#endpoint?.handle(datagram, source, now);
+    else this.#metrics.drop("udp", "source-limit");
+  };
+
+  readonly #cut = (): void => this.#metrics.drop("udp", "too-long");
+
+  /** Datagrams of one turn of the event loop leave together. */
   send(datagram: Uint8Array, destination: string): void {
     if (this.#closed) return;
+    if (this.#batch?.full) this.#flush();
+    if (this.#batch?.add(datagram, destination) !== true) this.#sendOne(datagram, destination);
+    else this.#due();
+  }
+
+  #flush(): void {
+    if (!this.#closed) this.#batch?.flush(this.#sendOne);
+  }
+
+  readonly #sendOne = (datagram: Uint8Array, destination: string): void => {
     const colon = destination.lastIndexOf(":");
     const host = destination.startsWith("[") ? destination.slice(1, colon - 1) : destination.slice(0, colon);
     this.#socket.send(datagram, Number(destination.slice(colon + 1)), host, (error) => {
       if (error !== null) this.#metrics.drop("udp", "send-failed");
     });
-  }
+  };
 
   /** What is due now is done behind all datagrams that wait already, so that they share a commit. */
   #arm(): void {
     if (this.#closed || this.#endpoint === undefined) return;
     const wait = this.#endpoint.deadline - performance.now();
     if (wait <= 0) {
-      this.#turn ??= setImmediate(() => {
-        this.#turn = undefined;
-        this.#tick();
-      });
+      this.#due();
       return;
     }
     clearTimeout(this.#timer);
@@ -126,15 +161,25 @@ export class UdpDriver {
     }
   }
 
+  #due(): void {
+    this.#turn ??= setImmediate(() => {
+      this.#turn = undefined;
+      this.#batches = 0;
+      this.#tick();
+    });
+  }
+
   #tick(): void {
     if (this.#closed) return;
     this.#endpoint?.tick(performance.now());
+    this.#flush();
     this.#arm();
   }
 
   /** Takes no further datagrams; what was sent already leaves. */
   async close(): Promise<void> {
     if (this.#closed) return;
+    this.#flush();
     this.#closed = true;
     clearTimeout(this.#timer);
     clearImmediate(this.#turn);

@@ -8,7 +8,7 @@ import { packServer } from "./supply/server-package.js";
 
 const command = newCommand(
   "package:server",
-  "Makes the cloud server into one npm package: our code, its page and all that is plain JavaScript in one file, with the licences of what is inside. Only better-sqlite3, which is compiled for the machine, is left to npm. The same sources and lock file give the same bytes.",
+  "Makes the cloud server into one npm package: our code, its page and all that is plain JavaScript in one file, with the licences of what is inside. Only better-sqlite3 and, where it is to be had, koffi, which are compiled for the machine, are left to npm. The same sources and lock file give the same bytes.",
 )
   .option("--out <directory>", "where the package goes", "build")
   .allowExcessArguments(false)
