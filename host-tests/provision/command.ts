@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stripVTControlCharacters } from "node:util";
@@ -61,25 +61,32 @@ function environment(env: Record<string, string | undefined> = {}): NodeJS.Proce
 
 let bundled: Promise<string> | undefined;
 
-/** The command as one file: started a hundred times, it need not be translated a hundred times. */
+/**
+ * The command in few files: started a hundred times, it need not be translated a hundred times. What is imported late
+ * stays apart, so that it is read by those who need it only.
+ */
 function bundle(): Promise<string> {
   bundled ??= (async () => {
-    const directory = join(ROOT, "node_modules/.cache/oscore-mesh");
-    mkdirSync(directory, { recursive: true });
     // Another run of the tests may be at it too.
-    const outfile = join(directory, `provision-${process.pid}.mjs`);
+    const outdir = join(ROOT, "node_modules/.cache/oscore-mesh", `provision-${process.pid}`);
     await build({
       entryPoints: [join(ROOT, "scripts/provision.ts")],
-      outfile,
+      outdir,
+      outExtension: { ".js": ".mjs" },
       bundle: true,
+      splitting: true,
       platform: "node",
       format: "esm",
       target: "node20",
-      packages: "external",
+      external: ["serialport", "jimp", "jimp/fonts", "pdfkit"],
+      // What came as CommonJS asks for Node's modules so.
+      banner: {
+        js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+      },
       logLevel: "silent",
     });
-    process.once("exit", () => rmSync(outfile, { force: true }));
-    return outfile;
+    process.once("exit", () => rmSync(outdir, { recursive: true, force: true }));
+    return join(outdir, "provision.mjs");
   })();
   return bundled;
 }

@@ -199,7 +199,7 @@ describe("key refresh", () => {
     const open = () =>
       inTime(
         clock,
-        openMesh(file, () => desk!.openPort(), clock),
+        openMesh(file, () => desk!.openPort(), 60_000, clock),
       );
     const access = await open();
     const report = await inTime(

@@ -45,9 +45,10 @@ export async function openBoard(
     const { message, done } = progressOf(progress);
     meter.update(message, done);
   };
+  const wayOptions = { ...session.wayOptions, onProgress };
   if (options.bridge === undefined) {
     const oob = label?.oob ?? device?.oob;
-    return session.ways.openSerial(options.port!, { onProgress, ...(oob !== undefined && { oob }) });
+    return session.ways.openSerial(options.port!, { ...wayOptions, ...(oob !== undefined && { oob }) });
   }
   if (label === undefined)
     throw new UsageError("--bridge needs the board's label: --label FILE, or - for stdin.");
@@ -59,7 +60,7 @@ export async function openBoard(
     oob: label.oob,
     ...(device !== undefined &&
       current?.secrets !== undefined && { known: identityOf(file.network, device, current) }),
-    onProgress,
+    ...wayOptions,
   });
 }
 

@@ -38,6 +38,12 @@ export async function runProvision(ways: Ways, argv: readonly string[] = process
     .option("--json", "one JSON document on stdout, and no question", false)
     .option("--dry-run", "show what would be done, and change nothing", false)
     .option("--offline", "do not ask the server: it is told by the next command", false)
+    .option(
+      "--patience <s>",
+      "wait so long for a pulled cable, or a board over the air",
+      decimal(0, 3600),
+      60,
+    )
     .option("--steal-lock", "open the file although somebody on another machine seems to have it open", false)
     .addHelpText("after", ENVIRONMENT);
   let session: Session | undefined;

@@ -12,15 +12,15 @@ import { keysOf } from "./network.js";
 import type { NetworkFile } from "./network-file.js";
 import { type OpenPort, portOpener } from "./port.js";
 
-const PATIENCE = 60_000;
-
 /**
  * Opens the mesh with the keys that it has: those before a refresh that is under way.
+ * @param patience how long the bridge's cable is waited for, ms
  * @throws WayError when the bridge cannot be reached
  */
 export async function openMesh(
   file: NetworkFile,
   bridge: string | OpenPort,
+  patience: number,
   clock: Clock = new HostClock(),
 ): Promise<MeshAccess> {
   const { refresh } = file.network;
@@ -29,7 +29,7 @@ export async function openMesh(
   const link = await ConsoleLink.open({
     open: typeof bridge === "string" ? portOpener(bridge) : bridge,
     clock,
-    patience: PATIENCE,
+    patience,
     onEvent: (text) => bearer?.event(text),
     onCable: (there) => {
       if (there) bearer?.start().catch(() => {});

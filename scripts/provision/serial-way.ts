@@ -17,8 +17,9 @@ import { type BoardInfo, type Label, type Progress, type SerialOptions, type Way
 const PIECE = 64;
 /** How often a write begins again, because the board has lost what it had of it: each time it has restarted. */
 const ATTEMPTS = 5;
-/** A board that restarts says nothing for a while, ms; only then is it asked again. */
+/** A board that restarts is asked again when it has said its first word, or after this, ms. */
 const RESTART = 700;
+const FIRST_WORD = /^oscore-mesh /;
 const PATIENCE = 60_000;
 
 /** Opens the console of a board. @throws {WayError} no-port, no-serial-library, silent */
@@ -32,6 +33,7 @@ export class SerialWay implements Way {
   readonly #oob: Uint8Array | undefined;
   readonly #progress: (progress: Progress) => void;
   #uuid: Uint8Array | undefined;
+  #onStart: (() => void) | undefined;
 
   private constructor(link: ConsoleLink, clock: Clock, options: SerialOptions) {
     this.#link = link;
@@ -47,11 +49,15 @@ export class SerialWay implements Way {
   ): Promise<SerialWay> {
     const { onProgress, onLog, patience = PATIENCE } = options;
     onProgress?.({ step: "connect", done: 0, of: 1 });
+    let way: SerialWay | undefined;
     const link = await ConsoleLink.open({
       open,
       clock,
       patience,
-      ...(onLog !== undefined && { onLog }),
+      onLog: (line) => {
+        onLog?.(line);
+        if (way !== undefined && FIRST_WORD.test(line)) way.#onStart?.();
+      },
       onCable: (there) =>
         onProgress?.({
           step: "connect",
@@ -67,7 +73,8 @@ export class SerialWay implements Way {
       throw error;
     }
     onProgress?.({ step: "connect", done: 1, of: 1 });
-    return new SerialWay(link, clock, options);
+    way = new SerialWay(link, clock, options);
+    return way;
   }
 
   async inspect(): Promise<BoardInfo> {
@@ -190,7 +197,10 @@ export class SerialWay implements Way {
   /** The board is through its restart, as far as one can tell: it answers. */
   async #restarted(): Promise<void> {
     this.#progress({ step: "restart", done: 0, of: 1 });
-    await new Promise<void>((resolve) => this.#clock.at(this.#clock.now() + RESTART, resolve));
+    await new Promise<void>((resolve) => {
+      this.#onStart = resolve;
+      this.#clock.at(this.#clock.now() + RESTART, resolve);
+    });
     await this.#link.request("hello");
     this.#progress({ step: "restart", done: 1, of: 1 });
   }

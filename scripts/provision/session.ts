@@ -17,6 +17,8 @@ export interface Globals {
   readonly dryRun: boolean;
   readonly stealLock: boolean;
   readonly offline: boolean;
+  /** Seconds that a pulled cable, or a board over the air, is waited for. */
+  readonly patience: number;
 }
 
 /** Short passphrases are guessed, whatever a guess costs. */
@@ -49,6 +51,11 @@ export class Session {
     const { message, done } = progressOf(progress);
     this.meter?.update(message, done);
   };
+
+  /** What a way to a board is opened with. */
+  get wayOptions(): { readonly onProgress: (progress: Progress) => void; readonly patience: number } {
+    return { onProgress: this.onProgress, patience: this.globals.patience * 1000 };
+  }
 
   get dry(): boolean {
     return this.globals.dryRun;

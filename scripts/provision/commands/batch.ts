@@ -147,13 +147,17 @@ async function overTheAir(work: Work): Promise<void> {
   if (options.bridge === undefined) return;
   for (const row of open.filter(({ label }) => label !== undefined)) {
     const device = deviceFor(file, row, row.label!.kind, row.label!.oob);
+    let way: Way | undefined;
     try {
-      const way = await session.ui.during(`Looking for ${row.name}`, (meter) =>
+      way = await session.ui.during(`Looking for ${row.name}`, (meter) =>
         openBoard(session, file, { bridge: options.bridge! }, meter, device, row.label),
       );
       await bring(work, row, device, way);
     } catch (error) {
       failed(work, row, error);
+    } finally {
+      // The next one is reached by the same console.
+      await way?.close();
     }
   }
 }

@@ -65,7 +65,7 @@ export async function label(
 
 async function fromBoard(session: Session, port: string): Promise<NamedLabel> {
   try {
-    const way = await session.ways.openSerial(await choosePort(session, port));
+    const way = await session.ways.openSerial(await choosePort(session, port), session.wayOptions);
     try {
       const { kind, chipId } = await way.inspect();
       return labelOf(kind, chipId, (await way.label()).oob);

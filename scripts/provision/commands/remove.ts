@@ -82,7 +82,7 @@ async function revoke(session: Session, file: NetworkFile, device: Device): Prom
 async function erase(session: Session, device: Device, port: string): Promise<boolean> {
   let way: Way | undefined;
   try {
-    way = await session.ways.openSerial(port, { onProgress: session.onProgress });
+    way = await session.ways.openSerial(port, session.wayOptions);
     const { chipId } = await way.inspect();
     if (device.chipId === undefined || `${chipId}` !== `${device.chipId}`) {
       throw new ProvisionError(

@@ -78,7 +78,7 @@ export async function refreshMesh(
     return await session.ui.during(
       "Refreshing the keys of the mesh",
       async (meter) => {
-        const access = await openMesh(file, bridge);
+        const access = await openMesh(file, bridge, session.wayOptions.patience);
         try {
           return await runRefresh(file, access, leaveBehind, (text, done) => meter.update(text, done));
         } finally {
@@ -126,7 +126,7 @@ async function rotateDevice(
   const port = await choosePort(session, options.port);
   file.save();
   try {
-    const way = await session.ways.openSerial(port, { onProgress: session.onProgress });
+    const way = await session.ways.openSerial(port, session.wayOptions);
     try {
       await commissionShown(session, file, device, way, false);
     } finally {
