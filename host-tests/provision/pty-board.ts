@@ -17,19 +17,22 @@ const NEWLINE = 0x0a;
 export class PtyBoard {
   readonly path: string;
   readonly chipId: Uint8Array;
-  readonly storage = new MemoryStore();
+  readonly storage: MemoryStore;
   /** Lines that have crossed, both ways. */
   lines = 0;
   /** At these lines the cable is pulled, the next one first. */
   pullAt: number[] = [];
   pulls = 0;
+  /** At this line the cable is pulled, and stays out until {@link plugInAgain}. */
+  cut: { readonly line: number; readonly power: boolean } | undefined;
   readonly #clock: PacedClock;
   readonly #board: SimulatedBoard;
   #pty: Pty | undefined;
   #back: NodeJS.Timeout | undefined;
 
-  private constructor(path: string, kind: Kind, chipId: Uint8Array, clock: PacedClock) {
+  private constructor(path: string, kind: Kind, chipId: Uint8Array, clock: PacedClock, storage: MemoryStore) {
     this.path = path;
+    this.storage = storage;
     this.chipId = chipId;
     this.#clock = clock;
     const internet = new VirtualInternet(clock);
@@ -56,8 +59,9 @@ export class PtyBoard {
     clock: PacedClock,
     kind: Kind = "node",
     chipId: Uint8Array = hostCrypto.random(8),
+    storage = new MemoryStore(),
   ): Promise<PtyBoard> {
-    const board = new PtyBoard(path, kind, chipId, clock);
+    const board = new PtyBoard(path, kind, chipId, clock, storage);
     clock.enter(() => board.#board.powerOn());
     await board.#connect();
     return board;
@@ -93,6 +97,13 @@ export class PtyBoard {
     }, 100);
   }
 
+  /** After a {@link cut}. */
+  async plugInAgain(): Promise<void> {
+    this.cut = undefined;
+    if (this.#board.device === undefined) this.#clock.enter(() => this.#board.powerOn());
+    await this.#connect();
+  }
+
   unplug(): void {
     clearTimeout(this.#back);
     this.#pty?.close();
@@ -103,6 +114,13 @@ export class PtyBoard {
   #crosses(bytes: Uint8Array): boolean {
     if (this.#pty === undefined) return false;
     for (const byte of bytes) if (byte === NEWLINE) this.lines++;
+    if (this.cut !== undefined && this.lines >= this.cut.line) {
+      this.pulls++;
+      this.#pty.close();
+      this.#pty = undefined;
+      if (this.cut.power) this.#clock.enter(() => this.#board.powerOff());
+      return false;
+    }
     if (this.pullAt.length === 0 || this.lines < this.pullAt[0]) return true;
     this.pullAt.shift();
     this.pull(this.pulls % 2 === 1);

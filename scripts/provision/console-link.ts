@@ -14,7 +14,7 @@ import { WayError } from "./way.js";
  */
 const RESEND = 700;
 const RESEND_MOST = 3000;
-/** A board that has not answered at all is given up after this, ms. */
+/** A board that has not answered at all is given up after this, and none before, ms. */
 const FIRST_ANSWER = 5000;
 /** Between two looks for a port that has gone, ms. */
 const REOPEN = 300;
@@ -97,7 +97,7 @@ export class ConsoleLink {
         line: encodeUtf8(`${encodeFrame(this.#number, text, crc16)}\n`),
         resolve,
         reject,
-        giveUpAt: now + (this.#answered ? this.#options.patience : FIRST_ANSWER),
+        giveUpAt: now + (this.#answered ? Math.max(this.#options.patience, FIRST_ANSWER) : FIRST_ANSWER),
         sentAt: 0,
         order: 0,
       };

@@ -87,7 +87,10 @@ async function withBoard(
     way = await session.ui.during("Connecting", (meter) => openBoard(session, file, at, meter, known, label));
     await use(way, await way.inspect(), label);
   } catch (error) {
-    throw error instanceof WayError ? new ProvisionError("board", explainWay(error)) : error;
+    // Once it is planned, what is said is where everything is.
+    if (error instanceof WayError)
+      throw new ProvisionError("board", `${explainWay(error)} Nothing was changed.`);
+    throw error;
   } finally {
     await way?.close();
   }
@@ -255,15 +258,16 @@ export async function commissionShown(
       ({ written }) => `${device.name}: ${written ? "written and read back" : "was on its board already"}`,
     );
   } catch (error) {
-    throw placed(error, file.network, device);
+    throw placed(error, session, file.network, device);
   } finally {
     session.current = undefined;
     session.meter = undefined;
   }
 }
 
-/** An error, with where everything is now. */
-export function placed(error: unknown, network: Network, device: Device): unknown {
+/** An error, with where everything is now: in its sentence, and in what `--json` prints. */
+export function placed(error: unknown, session: Session, network: Network, device: Device): unknown {
+  session.result = { ...session.result, where: whereabouts(network, device) };
   if (error instanceof WayError) {
     return new ProvisionError("board", `${explainWay(error)} ${placeSentence(network, device)}`);
   }

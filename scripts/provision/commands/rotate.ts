@@ -2,7 +2,7 @@
 
 import { renewedCredentials } from "../allocation.js";
 import { choosePort } from "../boards.js";
-import { explainWay } from "../commission.js";
+import { explainWay, whereabouts } from "../commission.js";
 import { ProvisionError, UsageError } from "../errors.js";
 import { type RefreshReport, runRefresh, toRefresh } from "../key-refresh.js";
 import { openMesh } from "../mesh-access.js";
@@ -10,7 +10,7 @@ import { deviceNamed, hex4, keysOf, note, OFFICE, stateOf, target, touch } from 
 import type { NetworkFile } from "../network-file.js";
 import type { Session } from "../session.js";
 import { WayError } from "../way.js";
-import { commissionShown, refuseDuringRefresh, summary } from "./add.js";
+import { commissionShown, placed, refuseDuringRefresh, summary } from "./add.js";
 
 export interface RotateOptions {
   readonly bridge?: string;
@@ -133,11 +133,11 @@ async function rotateDevice(
       await way.close();
     }
   } catch (error) {
-    throw error instanceof WayError ? new ProvisionError("board", explainWay(error)) : error;
+    throw error instanceof WayError ? placed(error, session, network, device) : error;
   }
   const { backup } = await session.afterwards(file);
   ui.done(
-    { ...summary(device), backup },
+    { ...summary(device), where: whereabouts(network, device), backup },
     `${name} is ${stateOf(device)} with new keys, at ${hex4(target(device).address)}.`,
   );
 }
