@@ -4,6 +4,8 @@
 
 static struct {
 	uint64_t now, busy, next;
+	/* the time that an alarm is due at, while its handler runs: the CPU may be some instructions further */
+	uint64_t firing;
 	uint64_t at[ALARMS];
 } time;
 static struct {
@@ -56,12 +58,12 @@ uint64_t clockWhen(Alarm alarm)
 
 uint64_t clockNow(void)
 {
-	return time.now;
+	return time.firing ? time.firing : time.now;
 }
 
 double clockMs(void)
 {
-	return (double)time.now / (double)MILLISECOND;
+	return (double)clockNow() / (double)MILLISECOND;
 }
 
 uint64_t clockBusy(void)
@@ -95,9 +97,11 @@ void clockFire(void)
 		for (int i = 1; i < ALARMS; i++)
 			if (time.at[i] < time.at[due])
 				due = i;
+		time.firing = time.at[due];
 		time.at[due] = NEVER;
 		findNext();
 		if (handlers[due].handler)
 			handlers[due].handler(handlers[due].instance);
 	}
+	time.firing = 0;
 }

@@ -40,6 +40,7 @@ void clockSet(Alarm alarm, uint64_t at);
 void clockClear(Alarm alarm);
 uint64_t clockWhen(Alarm alarm);
 
+/* In an alarm's handler: when it was due. */
 uint64_t clockNow(void);
 double clockMs(void);
 /* Thousandths of a cycle in which the CPU did not sleep. */

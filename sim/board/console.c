@@ -3,11 +3,13 @@
 
 #include "pace.h"
 #include "say.h"
+#include "snapshot.h"
 #include "uarte.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,11 +24,15 @@ static struct {
 	enum { LINES, STDIO, PTY, TCP } kind;
 	/* where bytes come from and go to; −1 while nobody is connected */
 	int in, out, listener;
-	char line[LINE_MAX_BYTES];
-	int lineLength;
 	uint8_t input[INPUT_BYTES];
 	uint32_t head, tail;
 } consoles[CONSOLES] = { { .in = -1, .out = -1, .listener = -1 }, { .in = -1, .out = -1, .listener = -1 } };
+
+/* What a board has sent of a line. */
+static struct {
+	char text[LINE_MAX_BYTES];
+	int length;
+} lines[CONSOLES];
 
 /* ---- in ---- */
 
@@ -75,10 +81,10 @@ bool consoleGet(int which, uint8_t *byte)
 
 static void endLine(int which)
 {
-	while (consoles[which].lineLength > 0 && consoles[which].line[consoles[which].lineLength - 1] == '\r')
-		consoles[which].lineLength--;
-	say("uart%d> %.*s", which, consoles[which].lineLength, consoles[which].line);
-	consoles[which].lineLength = 0;
+	while (lines[which].length > 0 && lines[which].text[lines[which].length - 1] == '\r')
+		lines[which].length--;
+	say("uart%d> %.*s", which, lines[which].length, lines[which].text);
+	lines[which].length = 0;
 }
 
 void consolePut(int which, uint8_t byte)
@@ -92,8 +98,8 @@ void consolePut(int which, uint8_t byte)
 	if (byte == '\n')
 		endLine(which);
 	else {
-		consoles[which].line[consoles[which].lineLength++] = (char)byte;
-		if (consoles[which].lineLength == LINE_MAX_BYTES)
+		lines[which].text[lines[which].length++] = (char)byte;
+		if (lines[which].length == LINE_MAX_BYTES)
 			endLine(which);
 	}
 }
@@ -101,7 +107,7 @@ void consolePut(int which, uint8_t byte)
 void consoleFlush(void)
 {
 	for (int i = 0; i < CONSOLES; i++)
-		if (consoles[i].lineLength > 0)
+		if (lines[i].length > 0)
 			endLine(i);
 }
 
@@ -117,13 +123,14 @@ static void use(int which, int in, int out)
 
 static void onConnect(int listener)
 {
-	int which = listener == consoles[0].listener ? 0 : 1, fd = accept(listener, NULL, NULL);
+	int which = listener == consoles[0].listener ? 0 : 1, fd = accept(listener, NULL, NULL), yes = 1;
 
 	if (fd < 0)
 		return;
 	/* the newest has the wire */
 	if (consoles[which].in >= 0)
 		hangUp(which);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
 	use(which, fd, fd);
 }
 
@@ -159,6 +166,11 @@ static void openPty(int which, const char *link)
 			die("%s: %s", link, strerror(errno));
 	}
 	use(which, fd, fd);
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+	snapshotKeep("console", lines, sizeof(lines));
 }
 
 void consoleBegin(int which, const char *where)

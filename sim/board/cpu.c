@@ -24,7 +24,6 @@
 /* Interrupts of Unicorn's ARM: QEMU's EXCP_SWI, EXCP_BKPT and EXCP_EXCEPTION_EXIT */
 enum { UNICORN_SVC = 2, UNICORN_BKPT = 7, UNICORN_RETURN = 8 };
 enum { WFE = 0xBF20, WFI = 0xBF30, YIELD = 0xBF10, SEV = 0xBF40 };
-#define BREAKPOINTS 32
 
 static const int REGISTERS[] = {
 	UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2, UC_ARM_REG_R3, UC_ARM_REG_R4, UC_ARM_REG_R5, UC_ARM_REG_R6,
@@ -50,19 +49,17 @@ static uint32_t perInstruction;
 static struct {
 	uint64_t instructions;
 	enum { RUNS, SLEEPS_FOR_INTERRUPT, SLEEPS_FOR_EVENT } sleep;
-	bool event, ended, resetRequested;
-	int status;
+	bool event, resetRequested;
 } cpu;
+static bool ended;
+static int exitStatus;
 
 /* Why Unicorn has stopped. */
 static int interrupt;
-static bool stopped, atBreakpoint;
+static bool stopped;
+/* While one instruction is executed: the blocks that were begun. */
+static int blocksOfStep;
 static char faultText[160];
-
-static struct {
-	uint32_t address;
-	uc_hook hook;
-} breakpoints[BREAKPOINTS];
 
 /* ---- registers ---- */
 
@@ -174,8 +171,10 @@ static void onBlock(uc_engine *uc, uint64_t address, uint32_t bytes, void *user)
 
 	(void)uc;
 	(void)user;
+	if (blocksOfStep && blocksOfStep++ > 1)
+		stop();
 	/* Stopped here, the block has not begun, and the whole state, IT bits too, is that of its first instruction. */
-	if (stopped || clockNow() >= clockNext() || cpu.resetRequested || cpu.ended || (nvicWakes() && nvicNext())) {
+	if (stopped || clockNow() >= clockNext() || cpu.resetRequested || ended || (nvicWakes() && nvicNext())) {
 		stop();
 		return;
 	}
@@ -371,8 +370,8 @@ void cpuRequestReset(void)
 
 void cpuEnd(int status)
 {
-	cpu.ended = true;
-	cpu.status = status;
+	ended = true;
+	exitStatus = status;
 }
 
 void cpuFault(const char *format, ...)
@@ -380,7 +379,7 @@ void cpuFault(const char *format, ...)
 	char text[160], at[80], from[80];
 	va_list arguments;
 
-	if (cpu.ended)
+	if (ended)
 		return;
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
@@ -435,27 +434,28 @@ static bool sleepInstruction(void)
 	return op == WFI || op == WFE || op == YIELD;
 }
 
-static void execute(size_t count)
+/* @param until where to stop if the code comes there, 0xFFFFFFFF for nowhere */
+static void execute(uint32_t until)
 {
 	uc_err error;
 
 	interrupt = 0;
-	stopped = atBreakpoint = false;
+	stopped = false;
 	faultText[0] = 0;
-	error = uc_emu_start(unicorn, cpuGet(PC) | 1u, 0xFFFFFFFF, 0, count);
+	error = uc_emu_start(unicorn, cpuGet(PC) | 1u, until, 0, 0);
 	switch (interrupt) {
 	case UNICORN_SVC: supervisorCall(); return;
 	case UNICORN_RETURN: exceptionReturn(cpuGet(PC) | 1u); return;
 	case UNICORN_BKPT:
-		if (!gdbFault())
-			cpuFault("BKPT");
+		if (!gdbBreakpoint())
+			cpuFault("BKPT: without a debugger a HardFault");
 		return;
 	case 0: break;
 	default: cpuFault("Unicorn's exception %d", interrupt); return;
 	}
 	if (faultText[0])
 		cpuFault("%s", faultText);
-	else if (!stopped && !sleepInstruction() && (error != UC_ERR_OK || count == 0))
+	else if (!stopped && !sleepInstruction() && (error != UC_ERR_OK || !blocksOfStep))
 		cpuFault("%s", error == UC_ERR_INSN_INVALID ? "undefined instruction" : uc_strerror(error));
 }
 
@@ -482,14 +482,14 @@ static bool awake(void)
 
 int cpuRun(void)
 {
-	while (!cpu.ended) {
+	while (!ended) {
 		clockFire();
 		if (cpu.resetRequested) {
 			cpu.resetRequested = false;
 			resetBoard();
 			continue;
 		}
-		if (cpu.ended)
+		if (ended)
 			break;
 		if (!awake()) {
 			paceSleep(clockNext());
@@ -500,52 +500,26 @@ int cpuRun(void)
 			gdbServe();
 			continue;
 		}
-		if (!cpu.ended)
-			execute(0);
+		if (!ended)
+			execute(0xFFFFFFFF);
 	}
-	return cpu.status;
+	return exitStatus;
 }
 
 /* ---- the debugger's ---- */
 
-static void onBreakpoint(uc_engine *uc, uint64_t address, uint32_t bytes, void *user)
-{
-	(void)uc;
-	(void)address;
-	(void)bytes;
-	(void)user;
-	if (gdbSteppingOver((uint32_t)address))
-		return;
-	atBreakpoint = true;
-	stop();
-}
-
-bool cpuAtBreakpoint(void)
-{
-	return atBreakpoint;
-}
-
-bool cpuBreakpoint(uint32_t address, bool set)
-{
-	for (int i = 0; i < BREAKPOINTS; i++) {
-		if (breakpoints[i].address != (set ? 0 : address))
-			continue;
-		if (set) {
-			must(uc_hook_add(unicorn, &breakpoints[i].hook, UC_HOOK_CODE, (void *)onBreakpoint, NULL, address, address), "hook");
-			breakpoints[i].address = address;
-		}
-		else {
-			uc_hook_del(unicorn, breakpoints[i].hook);
-			breakpoints[i].address = 0;
-		}
-		/* blocks that were translated before do not ask */
-		uc_ctl_flush_tlb(unicorn);
-		return true;
-	}
-	return false;
-}
-
+/*
+ * Not by Unicorn's count of instructions: its hook would stay in what is translated meanwhile, and slow it down for
+ * good. The translation of this instruction alone ends where the next begins; a branch ends its block by itself.
+ */
 void cpuStep(void)
 {
-	execute(1);
+	uint32_t pc = cpuGet(PC), page = pc & ~(FLASH_PAGE - 1);
+	const uint8_t *code = memoryRead(pc, 2);
+
+	uc_ctl_remove_cache(unicorn, (uint64_t)page, (uint64_t)page + 2 * FLASH_PAGE);
+	blocksOfStep = 1;
+	execute(pc + (code && isLong(get16(code)) ? 4 : 2));
+	blocksOfStep = 0;
+	uc_ctl_remove_cache(unicorn, (uint64_t)page, (uint64_t)page + 2 * FLASH_PAGE);
 }

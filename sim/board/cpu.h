@@ -54,10 +54,7 @@ const char *cpuPlace(char *buffer, size_t length);
 /* Like printf's %s of an address in code: "function+0x12". */
 const char *cpuNameOf(uint32_t address, char *buffer, size_t length);
 
-/* For the debugger: executes one instruction, and stops before the one at `address`. */
+/* Executes one instruction, for the debugger. */
 void cpuStep(void);
-bool cpuBreakpoint(uint32_t address, bool set);
-/* What the run ended for, when it was a breakpoint. */
-bool cpuAtBreakpoint(void);
 
 #endif

@@ -28,13 +28,14 @@
 static struct {
 	enum { IDLE, ERASES, WRITES } operation;
 	uint32_t address, source, words;
-	uint32_t erases, wordsWritten, operations, cut;
+	uint32_t erases, wordsWritten, operations;
 	uint32_t pageErases[PAGES];
 	uint8_t writes[FLASH_BYTES / 4];
 } flash;
 static void (*whenDone)(void);
 static uint8_t kept[DATA_END - DATA_BEGIN];
 static bool hasKept;
+static uint32_t cutAt;
 
 /* ---- one word, one page ---- */
 
@@ -69,9 +70,9 @@ static void erasePage(uint32_t address)
 
 static bool cutHere(void)
 {
-	if (++flash.operations != flash.cut)
+	if (++flash.operations != cutAt)
 		return false;
-	say("POWER CUT at flash operation %u", flash.cut);
+	say("POWER CUT at flash operation %u", cutAt);
 	cpuEnd(POWER_CUT);
 	return true;
 }
@@ -110,7 +111,7 @@ static void onAlarm(int instance)
 	(void)instance;
 	if (flash.operation == ERASES) {
 		/* a cut comes in the middle */
-		if (flash.operations + 1 == flash.cut) {
+		if (flash.operations + 1 == cutAt) {
 			cutHere();
 			tearPage(flash.address);
 			return;
@@ -143,7 +144,7 @@ void flashErase(uint32_t address)
 {
 	flash.operation = ERASES;
 	flash.address = address;
-	clockSet(ALARM_FLASH, clockNow() + (flash.operations + 1 == flash.cut ? ERASE_TIME / 2 : ERASE_TIME));
+	clockSet(ALARM_FLASH, clockNow() + (flash.operations + 1 == cutAt ? ERASE_TIME / 2 : ERASE_TIME));
 }
 
 void flashWrite(uint32_t address, uint32_t source, uint32_t words)
@@ -227,7 +228,7 @@ void flashBegin(const char *file, uint32_t cut, void (*done)(void))
 	memset(flashBytes, 0xFF, DATA_BEGIN);
 	memset(flashBytes + DATA_END, 0xFF, FLASH_BYTES - DATA_END);
 	whenDone = done;
-	flash.cut = cut;
+	cutAt = cut;
 	clockHandler(ALARM_FLASH, onAlarm, 0);
 }
 

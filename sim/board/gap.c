@@ -95,12 +95,12 @@ static uint32_t checkParameters(const uint8_t *p)
 	uint32_t interval = get32(p + 8);
 
 	if (p[0] != CONNECTABLE && p[0] != SCANNABLE && p[0] != NONCONNECTABLE)
-		return NOT_SUPPORTED;	/* directed and extended advertising are not modelled */
+		return refusedBecause(NOT_SUPPORTED, "directed and extended advertising are not modelled");
 	if (interval < INTERVAL_MIN || interval > INTERVAL_MAX)
-		return INVALID_PARAM;
-	/* a timeout beyond 180 s is for undirected advertising without a limit only; channels 37 to 39 in bits of the last byte */
+		return refusedBecause(INVALID_PARAM, "the interval is not from 20 ms to 10.24 s");
+	/* channels 37 to 39 in the last byte of the mask */
 	if ((p[19] & 0xE0) == 0xE0)
-		return INVALID_PARAM;
+		return refusedBecause(INVALID_PARAM, "no channel is left");
 	return SUCCESS;
 }
 
@@ -111,7 +111,7 @@ static uint32_t checkData(const uint8_t *d, uint32_t *address, uint32_t *length)
 	*address = get32(d);
 	*length = get16(d + 4);
 	if (*length > DATA_MAX)
-		return INVALID_LENGTH;
+		return refusedBecause(INVALID_LENGTH, "more than 31 bytes of data");
 	if (*length == 0)
 		return SUCCESS;
 	bytes = memoryRead(*address, *length);
@@ -120,7 +120,7 @@ static uint32_t checkData(const uint8_t *d, uint32_t *address, uint32_t *length)
 	/* Core Vol 3 Part C §11: structures of a length, a type and data */
 	for (uint32_t at = 0; at < *length && bytes[at]; at += 1u + bytes[at])
 		if (at + 1u + bytes[at] > *length)
-			return INVALID_DATA;
+			return refusedBecause(INVALID_DATA, "no sequence of AD structures");
 	return SUCCESS;
 }
 
@@ -134,11 +134,11 @@ static uint32_t configure(const Arguments *in)
 	if (!handle || (in->a[1] && !data) || (in->a[2] && !parameters))
 		return INVALID_ADDR;
 	if (*handle == HANDLE_NOT_SET && gap.adv.configured)
-		return NO_MEM;	/* S140 has one set */
+		return refusedBecause(NO_MEM, "a second advertising set: S140 has one");
 	if (*handle != HANDLE_NOT_SET && (*handle != 0 || !gap.adv.configured))
 		return BLE_INVALID_ADV_HANDLE;
 	if (gap.adv.on && parameters)
-		return INVALID_STATE;
+		return refusedBecause(INVALID_STATE, "parameters while it advertises");
 	if (!gap.adv.configured && !parameters)
 		return INVALID_PARAM;
 	if (parameters && (error = checkParameters(parameters)))
@@ -146,7 +146,7 @@ static uint32_t configure(const Arguments *in)
 	if (data && ((error = checkData(data, &where, &length)) || (error = checkData(data + 8, &response, &responseLength))))
 		return error;
 	if (gap.adv.on && length && where == gap.adv.data)
-		return INVALID_STATE;	/* the same buffer while it is on the air */
+		return refusedBecause(INVALID_STATE, "the same data buffer while it advertises");
 	if (parameters) {
 		gap.adv.type = parameters[0];
 		gap.adv.interval = get32(parameters + 8);
@@ -172,7 +172,7 @@ static uint32_t start(const Arguments *in)
 	if ((in->a[0] & 0xFF) != 0 || !gap.adv.configured)
 		return BLE_INVALID_ADV_HANDLE;
 	if (gap.adv.on)
-		return INVALID_STATE;
+		return refusedBecause(INVALID_STATE, "it advertises already");
 	gap.adv.on = true;
 	gap.adv.sent = 0;
 	gap.adv.end = gap.adv.duration ? clockNow() + gap.adv.duration : NEVER;
@@ -252,18 +252,18 @@ static uint32_t scanStart(const Arguments *in)
 	if (!buffer || (in->a[0] && !parameters))
 		return INVALID_ADDR;
 	if (parameters ? gap.scan.on : !gap.scan.on)
-		return INVALID_STATE;
+		return refusedBecause(INVALID_STATE, parameters ? "it scans already" : "nothing to continue: it does not scan");
 	if (get16(buffer + 4) < DATA_MAX)
-		return INVALID_LENGTH;
+		return refusedBecause(INVALID_LENGTH, "a buffer of less than 31 bytes");
 	if (!memoryIsRam(get32(buffer), get16(buffer + 4)))
 		return INVALID_ADDR;
 	if (parameters) {
 		uint32_t interval = get16(parameters + 2), window = get16(parameters + 4), timeout = get16(parameters + 6);
 
 		if (parameters[0] & 1)
-			return NOT_SUPPORTED;	/* extended scanning is not modelled */
+			return refusedBecause(NOT_SUPPORTED, "extended scanning is not modelled");
 		if (interval < SCAN_MIN || interval > INTERVAL_MAX || window < SCAN_MIN || window > interval)
-			return INVALID_PARAM;
+			return refusedBecause(INVALID_PARAM, "interval or window: from 2.5 ms to 10.24 s, the window within the interval");
 		gap.scan.interval = interval;
 		gap.scan.window = window;
 		gap.scan.began = clockNow();
@@ -281,7 +281,7 @@ static uint32_t scanStop(const Arguments *in)
 {
 	(void)in;
 	if (!gap.scan.on)
-		return INVALID_STATE;
+		return refusedBecause(INVALID_STATE, "it does not scan");
 	receiver(false);
 	gap.scan.on = gap.scan.paused = false;
 	clockClear(ALARM_SCAN);

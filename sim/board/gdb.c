@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 #include <unistd.h>
 
 #define PACKET 8192
+#define BREAKPOINTS 32
+#define BKPT 0xBE00
 #define SIGINT_NUMBER 2
 #define SIGTRAP_NUMBER 5
 #define SIGSEGV_NUMBER 11
@@ -27,11 +30,66 @@ static struct {
 	/* told to go on: the signal that it stops with is due */
 	bool owesStop;
 	int signal;
-	uint32_t steppingOver;
-	bool stepsOver;
 	char in[PACKET];
 	int length;
 } gdb = { .fd = -1 };
+
+/* ---- breakpoints: BKPT in place of an instruction in flash ---- */
+
+static struct {
+	uint32_t address;
+	uint16_t instruction;
+} breakpoints[BREAKPOINTS];
+
+static void place(uint32_t address, uint16_t instruction)
+{
+	put16(flashBytes + address, instruction);
+	cpuForget(address & ~3u, 4);
+}
+
+static int breakpointAt(uint32_t address)
+{
+	for (int i = 0; i < BREAKPOINTS; i++)
+		if (breakpoints[i].address == address)
+			return i;
+	return -1;
+}
+
+static bool setBreakpoint(uint32_t address)
+{
+	int free = breakpointAt(0);
+
+	if (address == 0 || address >= FLASH_BYTES || free < 0 || breakpointAt(address) >= 0)
+		return address != 0 && breakpointAt(address) >= 0;
+	breakpoints[free].address = address;
+	breakpoints[free].instruction = get16(flashBytes + address);
+	place(address, BKPT);
+	return true;
+}
+
+static bool clearBreakpoint(uint32_t address)
+{
+	int i = address ? breakpointAt(address) : -1;
+
+	if (i < 0)
+		return false;
+	place(address, breakpoints[i].instruction);
+	breakpoints[i].address = 0;
+	return true;
+}
+
+/* One instruction, the one beneath a breakpoint too. */
+static void stepOver(void)
+{
+	uint32_t pc = cpuGet(PC);
+	int i = breakpointAt(pc);
+
+	if (i >= 0)
+		place(pc, breakpoints[i].instruction);
+	cpuStep();
+	if (i >= 0)
+		place(pc, BKPT);
+}
 
 /* ---- packets: $text#checksum ---- */
 
@@ -59,6 +117,8 @@ static void detach(void)
 {
 	paceForget(gdb.fd);
 	close(gdb.fd);
+	for (int i = 0; i < BREAKPOINTS; i++)
+		clearBreakpoint(breakpoints[i].address);
 	gdb.fd = -1;
 	gdb.attached = gdb.stopped = gdb.owesStop = false;
 }
@@ -71,7 +131,9 @@ static bool readByte(uint32_t address, uint8_t *byte)
 	uint32_t word;
 
 	if (at) {
-		*byte = *at;
+		int i = breakpointAt(address & ~1u);
+
+		*byte = i >= 0 && address ? (uint8_t)(breakpoints[i].instruction >> (8 * (address & 1))) : *at;
 		return true;
 	}
 	if (address >= 0xE000E000 && address < 0xE000F000)
@@ -227,10 +289,9 @@ static void goOn(const char *address)
 {
 	if (*address)
 		cpuSet(PC, (uint32_t)strtoul(address, NULL, 16));
-	gdb.steppingOver = cpuGet(PC);
-	gdb.stepsOver = true;
 	gdb.stopped = false;
 	gdb.owesStop = true;
+	stepOver();
 }
 
 static void breakpoint(const char *packet)
@@ -241,14 +302,12 @@ static void breakpoint(const char *packet)
 	if (kind > 1)
 		sendText("");	/* watchpoints are not modelled */
 	else
-		sendText(cpuBreakpoint(address, packet[0] == 'Z') ? "OK" : "E01");
+		sendText((packet[0] == 'Z' ? setBreakpoint(address) : clearBreakpoint(address)) ? "OK" : "E01");
 }
 
 static void step(const char *address)
 {
 	goOn(address);
-	cpuStep();
-	gdb.stepsOver = false;
 	gdb.stopped = true;
 	gdb.owesStop = false;
 	sendStop(SIGTRAP_NUMBER);
@@ -318,16 +377,20 @@ static void onReadable(int fd)
 void gdbBegin(int port)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-	int listener = port ? socket(AF_INET, SOCK_STREAM, 0) : -1, yes = 1;
+	socklen_t size = sizeof(address);
+	int listener, yes = 1;
 
-	if (!port)
+	if (port < 0)
 		return;
+	listener = socket(AF_INET, SOCK_STREAM, 0);
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
 	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) || listen(listener, 1))
 		die("GDB on TCP port %d: %s", port, strerror(errno));
-	fprintf(stderr, "waiting for GDB: target remote 127.0.0.1:%d\n", port);
+	getsockname(listener, (struct sockaddr *)&address, &size);
+	fprintf(stderr, "waiting for GDB: target remote 127.0.0.1:%d\n", ntohs(address.sin_port));
 	gdb.fd = accept(listener, NULL, NULL);
+	setsockopt(gdb.fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
 	close(listener);
 	gdb.attached = gdb.stopped = true;
 	gdb.signal = SIGTRAP_NUMBER;
@@ -336,10 +399,6 @@ void gdbBegin(int port)
 
 bool gdbWants(void)
 {
-	if (gdb.attached && cpuAtBreakpoint() && !gdb.stopped) {
-		gdb.signal = SIGTRAP_NUMBER;
-		gdb.stopped = true;
-	}
 	return gdb.attached && gdb.stopped;
 }
 
@@ -362,11 +421,11 @@ bool gdbFault(void)
 	return true;
 }
 
-bool gdbSteppingOver(uint32_t address)
+bool gdbBreakpoint(void)
 {
-	bool over = gdb.stepsOver && gdb.steppingOver == address;
-
-	/* the next time that it comes by, it stops */
-	gdb.stepsOver = false;
-	return over;
+	if (!gdb.attached)
+		return false;
+	gdb.signal = SIGTRAP_NUMBER;
+	gdb.stopped = true;
+	return true;
 }

@@ -5,15 +5,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Waits for a debugger, which then has the board before its first instruction. @param port 0 for none */
+/* Waits for a debugger, which then has the board before its first instruction. @param port 0 for any free one, −1 for no debugger */
 void gdbBegin(int port);
 /* Whether the debugger is to be asked before the next instruction. */
 bool gdbWants(void);
 /* Answers the debugger until it lets the board go on. */
 void gdbServe(void);
-/* A fault or BKPT: @return whether a debugger takes it */
+/* A fault, and a BKPT: @return whether a debugger takes it */
 bool gdbFault(void);
-/* Whether the breakpoint at `address` is where the board goes on from. */
-bool gdbSteppingOver(uint32_t address);
+bool gdbBreakpoint(void);
 
 #endif

@@ -92,6 +92,7 @@ static void beginPeripherals(void)
 	tempBegin();
 	eguBegin();
 	nvmcBegin();
+	blockedBegin();
 	gpioBegin();
 	gpioteBegin();
 	saadcBegin();

@@ -25,7 +25,7 @@ static const char USAGE[] =
 	"  --cpi X              cycles per instruction in the time estimate (1.35)\n"
 	"  --watch FUNCTION     print each call of FUNCTION (repeatable)\n"
 	"  --status SECONDS     a line of figures so often\n"
-	"  --gdb PORT           wait for a debugger on 127.0.0.1:PORT\n"
+	"  --gdb PORT           wait for a debugger on 127.0.0.1:PORT, 0 for any free one\n"
 	"  --snapshot FILE[@S]  the whole board into FILE, at so many seconds or at the end; --restore FILE goes on from it\n"
 	"  -v, -vv              resets and faults, every SoftDevice call\n"
 	"\n"
@@ -92,7 +92,7 @@ static void takeSnapshot(Options *o, char *text)
 Options optionsFrom(int count, char **arguments)
 {
 	Options o = {
-		.sht3x = "21.5,45", .shtc3 = "none", .si7021 = "none", .battery = "3000", .seed = 1, .cpi = 1.35, .seconds = -1,
+		.sht3x = "21.5,45", .shtc3 = "none", .si7021 = "none", .battery = "3000", .seed = 1, .cpi = 1.35, .seconds = -1, .gdbPort = -1,
 		.snapshotAt = -1,
 	};
 	int option;
@@ -128,7 +128,7 @@ Options optionsFrom(int count, char **arguments)
 			o.watch[o.watches++] = optarg;
 			break;
 		case STATUS: o.statusEvery = number("status", optarg, 0.01, 1e6); break;
-		case GDB: o.gdbPort = (int)number("gdb", optarg, 1, 65535); break;
+		case GDB: o.gdbPort = (int)number("gdb", optarg, 0, 65535); break;
 		case SNAPSHOT: takeSnapshot(&o, optarg); break;
 		case RESTORE: o.restore = optarg; break;
 		case HELP: usage(NULL, NULL); break;

@@ -91,6 +91,8 @@ void paceWatch(int fd, void (*ready)(int fd))
 		return;
 	pace.fds[pace.count] = (struct pollfd){ .fd = fd, .events = POLLIN };
 	pace.ready[pace.count++] = ready;
+	if (clockWhen(ALARM_POLL) == NEVER)
+		lookAgain();
 }
 
 void paceForget(int fd)

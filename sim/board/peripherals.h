@@ -10,6 +10,7 @@ void ecbBegin(void);
 void tempBegin(void);
 void eguBegin(void);
 void nvmcBegin(void);
+void blockedBegin(void);
 void gpioBegin(void);
 void gpioteBegin(void);
 void saadcBegin(void);

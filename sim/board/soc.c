@@ -40,9 +40,9 @@ static uint32_t erase(const Arguments *in)
 	if (page >= FLASH_BYTES / FLASH_PAGE)
 		return INVALID_ADDR;
 	if (page * FLASH_PAGE < CODE_BEGIN)
-		return FORBIDDEN;
+		return refusedBecause(FORBIDDEN, "flash of the SoftDevice");
 	if (flashBusy())
-		return BUSY;
+		return refusedBecause(BUSY, "another flash operation is not over");
 	if (softdeviceEnabled())
 		flashErase(page * FLASH_PAGE);
 	else
@@ -56,14 +56,14 @@ static uint32_t write(const Arguments *in)
 	const uint8_t *source;
 
 	if (words == 0 || words > PAGE_WORDS)
-		return INVALID_LENGTH;
+		return refusedBecause(INVALID_LENGTH, "1 to 1,024 words");
 	source = memoryRead(from, 4 * words);
 	if ((to | from) & 3 || !source || to >= FLASH_BYTES || 4 * words > FLASH_BYTES - to)
-		return INVALID_ADDR;
+		return refusedBecause(INVALID_ADDR, "not of whole words, or not flash");
 	if (to < CODE_BEGIN)
-		return FORBIDDEN;
+		return refusedBecause(FORBIDDEN, "flash of the SoftDevice");
 	if (flashBusy())
-		return BUSY;
+		return refusedBecause(BUSY, "another flash operation is not over");
 	if (softdeviceEnabled())
 		flashWrite(to, from, words);
 	else

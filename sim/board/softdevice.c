@@ -35,6 +35,14 @@ static struct {
 } sd;
 static const Call *table[256];
 
+static const char *reason;
+
+uint32_t refusedBecause(uint32_t error, const char *why)
+{
+	reason = why;
+	return error;
+}
+
 /* ---- events ---- */
 
 void softdeviceSocEvent(int event)
@@ -84,7 +92,7 @@ static uint32_t enable(const Arguments *in)
 	const uint8_t *clock = in->a[0] ? memoryRead(in->a[0], 4) : NULL;
 
 	if (sd.enabled)
-		return INVALID_STATE;
+		return refusedBecause(INVALID_STATE, "the SoftDevice is enabled already");
 	if (in->a[0] && !clock)
 		return INVALID_ADDR;
 	/* source RC, crystal or synthesized; accuracy up to 1 ppm */
@@ -229,9 +237,8 @@ static const Call calls[] = {
 /* ---- calls ---- */
 
 /* Those that look for something find nothing as a rule: no mistake of the image. */
-static bool isMistake(uint8_t number, uint32_t answer)
+static bool isMistake(uint32_t answer)
 {
-	(void)number;
 	return answer != SUCCESS && answer != NOT_FOUND && answer != SOC_RAND_NOT_ENOUGH && answer != SOC_MUTEX_TAKEN;
 }
 
@@ -247,18 +254,24 @@ void softdeviceCall(uint8_t number)
 	char place[96];
 
 	sd.calls[number]++;
-	if (!sd.enabled && !availableAlways(number))
+	if (!sd.enabled && !availableAlways(number)) {
+		refuse("svc 0x%02x before sd_softdevice_enable", number);
 		answer = NOT_ENABLED;
-	else if (number >= FIRST_BLE && number <= LAST_BLE && !sd.bleEnabled && number != 0x60 && number != 0x61 && number != 0x69)
+	}
+	else if (number >= FIRST_BLE && number <= LAST_BLE && !sd.bleEnabled && number != 0x60 && number != 0x61 && number != 0x69) {
+		refuse("svc 0x%02x before sd_ble_enable", number);
 		answer = BLE_NOT_ENABLED;
+	}
 	else if (!table[number]) {
 		refuse("SVC 0x%02x is not modelled", number);
 		answer = number >= FIRST_BLE ? NOT_SUPPORTED : 1;	/* NRF_ERROR_SVC_HANDLER_MISSING */
 	}
 	else {
+		reason = NULL;
 		answer = table[number]->call(&in);
-		if (isMistake(number, answer))
-			refuse("svc 0x%02x(0x%x, 0x%x, 0x%x) -> %u", number, in.a[0], in.a[1], in.a[2], answer);
+		if (isMistake(answer))
+			refuse("svc 0x%02x(0x%x, 0x%x, 0x%x) -> %u%s%s", number, in.a[0], in.a[1], in.a[2], answer, reason ? ": " : "",
+				reason ? reason : "");
 	}
 	if (answer != SUCCESS)
 		sd.errors[number]++;

@@ -39,6 +39,9 @@ void softdeviceCall(uint8_t number);
 bool softdeviceEnabled(void);
 void softdeviceFlashDone(void);
 
+/* The error of a call, with words for what is wrong. */
+uint32_t refusedBecause(uint32_t error, const char *why);
+
 /* Event queues, which raise SWI2. */
 void softdeviceSocEvent(int event);
 /* @return false when the queue is full: the event is lost */
