@@ -72,7 +72,7 @@ export class CommitQueue {
   readonly #stopwatch: () => number;
   readonly #consequences: CommitConsequences;
   #pending: Pending[] = [];
-  /** The newest pending request of each context. */
+  /** The newest request of each context that waits, or is being committed. */
   readonly #newest = new Map<DeviceContext, Pending>();
   readonly #health = new Map<Device, HealthRecord>();
   #due = Number.POSITIVE_INFINITY;
@@ -105,7 +105,7 @@ export class CommitQueue {
     this.#due = Math.min(this.#due, now);
   }
 
-  /** The newest request under these keys, while it waits. */
+  /** The newest request under these keys, until it is on the disk. */
   newest(context: DeviceContext): Pending | undefined {
     return this.#newest.get(context);
   }
@@ -131,7 +131,6 @@ export class CommitQueue {
     const health = [...this.#health.values()];
     if (pending.length === 0 && events.length === 0 && health.length === 0) return;
     this.#pending = [];
-    this.#newest.clear();
     this.#health.clear();
     this.#due = Number.POSITIVE_INFINITY;
     this.#committing = true;
@@ -139,6 +138,9 @@ export class CommitQueue {
     this.#store.commit({ requests: pending, events, health }, (result) => {
       const at = now();
       this.#committing = false;
+      for (const one of pending) {
+        if (this.#newest.get(one.context) === one) this.#newest.delete(one.context);
+      }
       this.#metrics.commitSeconds.observe((this.#stopwatch() - started) / 1000);
       this.#metrics.commitRequests.observe(pending.length);
       this.#metrics.commits.add(result instanceof Error ? "failed" : "done");

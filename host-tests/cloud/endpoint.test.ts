@@ -509,5 +509,23 @@ describe("cloud endpoint", () => {
       waiting.shift()?.();
       assert.equal(bench.answers.length, 3);
     });
+
+    for (const fails of [false, true]) {
+      it(`answers a copy of what is being committed behind its commit, which ${fails ? "fails" : "succeeds"}`, () => {
+        const waiting: (() => void)[] = [];
+        const { store } = bench.cloud;
+        const commit = store.commit.bind(store);
+        store.commit = (batch, done) =>
+          waiting.push(() => (fails ? done(new Error("no room")) : commit(batch, done)));
+        const { datagram } = node.reading(2000);
+        bench.receive(datagram);
+        bench.receive(renumbered(datagram, 77), "192.0.2.2:40000");
+        assert.equal(bench.answers.length, 0, "nothing is on the disk yet");
+        waiting.shift()?.();
+        const codes = bench.answers.map((answer) => decode(answer.datagram).code);
+        assert.equal(codes.length, 2);
+        for (const code of codes) assert.equal(code, fails ? Code.SERVICE_UNAVAILABLE : Code.CHANGED);
+      });
+    }
   });
 });
