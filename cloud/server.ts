@@ -19,7 +19,8 @@ import { openDataDirectory, tokenFileOf } from "./store/datadir.js";
 import { openPostgres } from "./store/postgres.js";
 import { openSqlite } from "./store/sqlite.js";
 import type { Keep } from "./store/store.js";
-import { type Address, UdpDriver } from "./udp.js";
+import { type Address, DEFAULT_SOURCE_LIMIT, UdpDriver, type UdpPort } from "./udp.js";
+import { UdpWorkers } from "./udp-workers.js";
 
 /** A line of the log, for machines; never with keys in it. */
 export interface LogEntry {
@@ -59,6 +60,8 @@ export interface ServerOptions {
   readonly keep?: Keep;
   /** CoAP datagrams of one address each second. Default: 5000. */
   readonly sourceLimit?: number;
+  /** Processes that take and send the datagrams; 0, the default: this one does. */
+  readonly workers?: number;
   /** ms since 1970. Default: Date.now. */
   readonly wallTime?: () => number;
 }
@@ -66,6 +69,8 @@ export interface ServerOptions {
 export interface RunningServer {
   readonly httpUrl: string | undefined;
   readonly coapAddress: Address;
+  /** Of the processes on the CoAP port that `workers` asked for. */
+  readonly workerPids: () => readonly number[];
   readonly apiToken: string;
   readonly registry: Registry;
   readonly live: Live;
@@ -110,7 +115,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     open.push(async () => directory.release());
     const store = database ?? openSqlite({ file: directory.storeFile, thread: true });
     if (database === undefined) open.push(() => store.close());
-    let driver: UdpDriver | undefined;
+    let driver: UdpPort | undefined;
     const cloud = await createCloud({
       store,
       crypto: hostCrypto,
@@ -140,8 +145,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     }
 
     const coap = { host: "0.0.0.0", port: 5683, ...options.coap };
-    driver = await UdpDriver.open(coap, cloud.metrics, options.sourceLimit);
-    const udp = driver;
+    const { workers = 0, sourceLimit = DEFAULT_SOURCE_LIMIT } = options;
+    const udp: UdpPort =
+      workers === 0
+        ? await UdpDriver.open(coap, cloud.metrics, sourceLimit)
+        : await UdpWorkers.open(coap, workers, cloud.metrics, sourceLimit, (pid) =>
+            cloud.note("worker-ended", `UDP worker ${pid} has ended; another takes its place`, "warning"),
+          );
+    driver = udp;
     open.push(async () => {
       await cloud.endpoint.settle();
       await udp.close();
@@ -196,6 +207,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     return {
       httpUrl,
       coapAddress: driver.address,
+      workerPids: () => (udp instanceof UdpWorkers ? udp.pids : []),
       apiToken: directory.apiToken,
       registry: cloud.registry,
       live: cloud.live,

@@ -236,12 +236,13 @@ export class UdpBatch {
     return true;
   }
 
-  get full(): boolean {
-    return this.#waiting.length === SLOTS;
+  /** Not where a socket of dgram's shares the descriptor: that one closes it. */
+  close(): void {
+    this.#libc.close(this.fd);
   }
 
-  get waiting(): number {
-    return this.#waiting.length;
+  get full(): boolean {
+    return this.#waiting.length === SLOTS;
   }
 
   /** @param left gets what the system did not take: it has no room, or one of the destinations is none */

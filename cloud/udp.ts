@@ -3,6 +3,7 @@ import { lookup } from "node:dns/promises";
 import { Allowances } from "./allowance.js";
 import { StartupError } from "./errors.js";
 import type { Metrics } from "./metrics.js";
+import { type Ticking, Turns } from "./turns.js";
 import { UdpBatch } from "./udp-batch.js";
 
 export interface Address {
@@ -11,33 +12,38 @@ export interface Address {
 }
 
 /** What takes datagrams: CloudEndpoint. */
-export interface DatagramHandler {
+export interface DatagramHandler extends Ticking {
   /** @param source "host:port", for the answer */
   handle(datagram: Uint8Array, source: string, now: number): void;
-  tick(now: number): void;
-  readonly deadline: number;
-  /** To be called when the deadline has moved outside of the above. */
+  /** To be called when the deadline has moved outside of `handle` and `tick`. */
   onWake: () => void;
+}
+
+/** A UDP port, of this process alone or of several. */
+export interface UdpPort {
+  readonly address: Address;
+  /** Begins to pass datagrams on. */
+  start(endpoint: DatagramHandler): void;
+  send(datagram: Uint8Array, destination: string): void;
+  /** Takes no further datagrams; what was sent already leaves. */
+  close(): Promise<void>;
 }
 
 /** Room for what arrives while a commit is under way; the kernel may give less. */
 const RECEIVE_BUFFER = 4 << 20;
 /** A gateway of the fastest radio here sends a few hundred a second. */
-const DEFAULT_SOURCE_LIMIT = 5000;
+export const DEFAULT_SOURCE_LIMIT = 5000;
 /** Times that all that waits is taken in one turn of the event loop, before others have theirs. */
 const BATCHES = 4;
-/** setTimeout takes no more. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** A real UDP socket under a CloudEndpoint: datagrams, time, and one commit per turn of the event loop. */
-export class UdpDriver {
+export class UdpDriver implements UdpPort {
   readonly #socket: Socket;
   /** The same socket, for many datagrams at once, where the machine can. */
   readonly #batch: UdpBatch | undefined;
   readonly #metrics: Metrics;
   #endpoint: DatagramHandler | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #turn: NodeJS.Immediate | undefined;
+  #turns: Turns | undefined;
   readonly #allowances: Allowances;
   #batches = 0;
   #closed = false;
@@ -51,12 +57,14 @@ export class UdpDriver {
 
   /**
    * @param sourceLimit datagrams of one address each second, twice as many at once; what exceeds it is dropped unread
+   * @param shared others may have a socket on this port too; where the machine can
    * @throws StartupError naming the address and the way to another
    */
   static async open(
     wanted: Address,
     metrics: Metrics,
     sourceLimit = DEFAULT_SOURCE_LIMIT,
+    shared = false,
   ): Promise<UdpDriver> {
     const { host, port } = wanted;
     let address: { address: string; family: number };
@@ -75,7 +83,7 @@ export class UdpDriver {
     });
     let batch: UdpBatch | undefined;
     try {
-      batch = await UdpBatch.open({ host: address.address, port });
+      batch = await UdpBatch.open({ host: address.address, port }, shared);
       await new Promise<void>((resolve, reject) => {
         socket.once("error", reject);
         if (batch === undefined) socket.bind(port, address.address, resolve);
@@ -83,7 +91,13 @@ export class UdpDriver {
       });
     } catch (error) {
       socket.close();
-      throw new StartupError(explain(error as NodeJS.ErrnoException, host, port));
+      throw new StartupError(bindError(error as NodeJS.ErrnoException, host, port));
+    }
+    if (shared && batch === undefined) {
+      socket.close();
+      throw new StartupError(
+        "--workers takes 64-bit Linux, an IPv4 address for CoAP, and the optional package koffi (npm install)",
+      );
     }
     socket.removeAllListeners("error");
     try {
@@ -99,10 +113,14 @@ export class UdpDriver {
     return { host: address, port };
   }
 
-  /** Begins to pass datagrams on. */
   start(endpoint: DatagramHandler): void {
     this.#endpoint = endpoint;
-    endpoint.onWake = () => this.#arm();
+    const turns = new Turns(endpoint, () => {
+      this.#batches = 0;
+      this.#flush();
+    });
+    this.#turns = turns;
+    endpoint.onWake = () => turns.arm();
     this.#socket.on("message", ({ buffer, byteOffset, byteLength }, { address, port, family }) => {
       // The port behind the last colon, also for IPv6.
       const source = `${family === "IPv6" ? `[${address}]` : address}:${port}`;
@@ -112,11 +130,11 @@ export class UdpDriver {
       for (let more = this.#batch !== undefined; more && this.#batches < BATCHES; this.#batches++) {
         more = this.#batch?.receive(this.#take, this.#cut) === true;
       }
-      this.#due();
+      turns.due();
     });
     // E.g. an ICMP "port unreachable" of somebody we answered: not the socket's fault.
     this.#socket.on("error", () => this.#metrics.drop("udp", "socket-error"));
-    this.#arm();
+    turns.arm();
   }
 
   readonly #take = (datagram: Uint8Array, source: string, host: string): void => {
@@ -132,7 +150,7 @@ export class UdpDriver {
     if (this.#closed) return;
     if (this.#batch?.full) this.#flush();
     if (this.#batch?.add(datagram, destination) !== true) this.#sendOne(datagram, destination);
-    else this.#due();
+    else this.#turns?.due();
   }
 
   #flush(): void {
@@ -147,47 +165,17 @@ export class UdpDriver {
     });
   };
 
-  /** What is due now is done behind all datagrams that wait already, so that they share a commit. */
-  #arm(): void {
-    if (this.#closed || this.#endpoint === undefined) return;
-    const wait = this.#endpoint.deadline - performance.now();
-    if (wait <= 0) {
-      this.#due();
-      return;
-    }
-    clearTimeout(this.#timer);
-    if (wait !== Number.POSITIVE_INFINITY) {
-      this.#timer = setTimeout(() => this.#tick(), Math.min(wait, LONGEST_TIMER));
-    }
-  }
-
-  #due(): void {
-    this.#turn ??= setImmediate(() => {
-      this.#turn = undefined;
-      this.#batches = 0;
-      this.#tick();
-    });
-  }
-
-  #tick(): void {
-    if (this.#closed) return;
-    this.#endpoint?.tick(performance.now());
-    this.#flush();
-    this.#arm();
-  }
-
-  /** Takes no further datagrams; what was sent already leaves. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#flush();
     this.#closed = true;
-    clearTimeout(this.#timer);
-    clearImmediate(this.#turn);
+    this.#turns?.stop();
     await new Promise<void>((resolve) => this.#socket.close(() => resolve()));
   }
 }
 
-function explain(error: NodeJS.ErrnoException, host: string, port: number): string {
+/** Why a CoAP port could not be opened, and the way to another. */
+export function bindError(error: NodeJS.ErrnoException, host: string, port: number): string {
   const way = "choose another with --coap HOST:PORT or COAP_PORT";
   if (error.code === "EADDRINUSE") return `the CoAP port ${port} (UDP, ${host}) is in use already; ${way}`;
   if (error.code === "EACCES") return `this user may not open the CoAP port ${port}; ${way}`;

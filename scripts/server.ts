@@ -68,6 +68,7 @@ const program = newCommand(
       .argParser(keepTimes),
   )
   .option("--source-limit <n>", "CoAP datagrams of one address each second", wholeNumber(1, 1_000_000), 5000)
+  .option("--workers <n>", "processes that share the CoAP port", wholeNumber(0, 64), 0)
   .addOption(
     new Option("--tls-cert <file>", "certificate chain (PEM); SIGHUP reads it again").env("TLS_CERT"),
   )
@@ -84,6 +85,7 @@ const options = program.opts<{
   data?: string;
   storage: StorageMode;
   sourceLimit: number;
+  workers: number;
   keep?: Keep;
   tlsCert?: string;
   tlsKey?: string;
@@ -104,6 +106,7 @@ try {
     coap: { ...environmentPort("COAP_PORT"), ...options.coap },
     storage: options.storage,
     sourceLimit: options.sourceLimit,
+    workers: options.workers,
     openOnLoopback: options.openReading,
     rateLimit: options.rateLimit,
     ...(tlsCert !== undefined && tlsKey !== undefined && { tls: { cert: tlsCert, key: tlsKey } }),

@@ -31,6 +31,8 @@ const FASTER = "koffi";
 
 /** What runs in a thread beside the server. */
 const THREAD = "cloud/store/sqlite-thread.ts";
+/** What runs in processes beside the server. */
+const WORKER = "cloud/udp-worker.ts";
 
 /** What CommonJS packages want in an ES module. */
 const BANNER = [
@@ -88,7 +90,7 @@ export async function packServer(out: string): Promise<string> {
 async function bundle(): Promise<{ code: { name: string; bytes: Uint8Array }[]; packages: string[] }> {
   const { outputFiles, metafile } = await build({
     absWorkingDir: ROOT,
-    entryPoints: ["scripts/server.ts", THREAD],
+    entryPoints: ["scripts/server.ts", THREAD, WORKER],
     entryNames: "[name]",
     outdir: ROOT,
     bundle: true,
