@@ -6,10 +6,11 @@ import { join } from "node:path";
 import { Random } from "../sim/random.js";
 import { exceeded, FLASH_LIMIT, HEAP_LIMIT, type Measured, TIME_LIMIT } from "./board/budgets.js";
 import { BuildFailed, type BuiltImage, buildImage, TARGETS, type Target } from "./board/build.js";
+import { differential } from "./board/differential.js";
 import { writeSection } from "./board/document.js";
 import { EmulatedNetwork } from "./board/emulated-network.js";
 import { endure } from "./board/endurance.js";
-import { findEmulator, withEmulator } from "./board/find-emulator.js";
+import { findEmulator, OWN, withEmulator } from "./board/find-emulator.js";
 import { checkJoinedWorld } from "./board/joined-world.js";
 import { provisionEmulated } from "./board/provisioned.js";
 import { runBench, runSelfTest } from "./board/selftest.js";
@@ -36,6 +37,10 @@ const command = withEmulator(
     "--full",
     "the main job for 30 minutes, and nodes cut at every flash operation and killed 50 times: some 45 minutes",
   )
+  .option(
+    "--differential",
+    "only: the same images and scripts on our own emulator and on another, which must give the same; skips without one",
+  )
   .option("--docs", "write what was measured into docs/BOARD.md")
   .option("--json <file>", "write what was measured to this file")
   .allowExcessArguments(false)
@@ -47,6 +52,7 @@ const options = command.opts<{
   loss: number;
   cuts: number;
   full?: boolean;
+  differential?: boolean;
   docs?: boolean;
   json?: string;
   emulator?: string;
@@ -213,6 +219,29 @@ async function run(tools: BuildTools, emulator: string, directory: string): Prom
   }
 }
 
+/** Holds our own emulator against another one. */
+async function compare(tools: BuildTools, directory: string): Promise<void> {
+  const [own, other] = [findEmulator(OWN), findEmulator(options.emulator)];
+  if (own === other) {
+    say("skipped: no other emulator is on PATH, in NRF52840_EMULATOR or named by --emulator");
+    return;
+  }
+  const images = await buildAll(tools, "dk", ["selftest", "storetest", "node", "relay", "gateway"]);
+  const elf = (name: string) => images.get(name)!.elf;
+  await differential({
+    emulators: [own, other],
+    elf: {
+      selftest: elf("selftest"),
+      storetest: elf("storetest"),
+      node: elf("node"),
+      relay: elf("relay"),
+      gateway: elf("gateway"),
+    },
+    directory,
+    onScenario: check,
+  });
+}
+
 /** What was measured, as a table for docs/BOARD.md. */
 function table(): string {
   const rows = measured.map(({ name, value, limit, unit }) => {
@@ -231,8 +260,13 @@ function table(): string {
 const directory = mkdtempSync(join(tmpdir(), "board-"));
 try {
   const tools = findBuildTools();
-  const emulator = findEmulator(options.emulator);
-  await run(tools, emulator, directory);
+  if (options.differential) await compare(tools, directory);
+  else {
+    const emulator = findEmulator(options.emulator);
+    // Commands that are started from here take the same.
+    process.env.NRF52840_EMULATOR = emulator;
+    await run(tools, emulator, directory);
+  }
   for (const { name, value, limit, unit } of measured) {
     const bound = Number.isFinite(limit) ? ` of at most ${limit}` : "";
     say(`${value.toFixed(unit === "ms" ? 2 : 1).padStart(8)} ${unit}${bound}  ${name}`);

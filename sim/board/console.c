@@ -98,7 +98,8 @@ void consolePut(int which, uint8_t byte)
 	if (byte == '\n')
 		endLine(which);
 	else {
-		lines[which].text[lines[which].length++] = (char)byte;
+		/* whatever it is, a line stays one */
+		lines[which].text[lines[which].length++] = (char)((byte >= 0x20 && byte < 0x7F) || byte == '\r' ? byte : '.');
 		if (lines[which].length == LINE_MAX_BYTES)
 			endLine(which);
 	}
