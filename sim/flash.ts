@@ -25,6 +25,10 @@ class Fuse {
     this.#cutAt = Number.POSITIVE_INFINITY;
   }
 
+  get isOff(): boolean {
+    return this.#cut;
+  }
+
   /** @returns whether the power goes off during this operation */
   burns(): boolean {
     if (this.#cut) throw new PowerCut();
@@ -55,6 +59,11 @@ export class TornMedium implements Medium {
   /** Cuts the power in the `operation`th write from now (1 is the next one). */
   cutAt(operation: number): void {
     this.#fuse.arm(operation);
+  }
+
+  /** The power is off: everything throws {@link PowerCut}. */
+  get isOff(): boolean {
+    return this.#fuse.isOff;
   }
 
   /** Power is back; what had become durable is there. */

@@ -49,6 +49,7 @@ async function set(victim: Victim, seed: number): Promise<Scene> {
     crypto: watch.crypto,
     store: (name) => new LogStore(name === victim.name ? medium : new TornMedium(new Random(1)), name),
     gateway: { keep: { after: 20_000, every: 60_000 } },
+    isPowerCut: (name) => name === victim.name && medium.isOff,
     onPowerCut: (name) => {
       scene.cut = true;
       medium.restore();
@@ -78,6 +79,7 @@ async function cutAt(
   scene.medium.cutAt(operation);
   scene.field.run(victim.seconds);
   const effects = await wrongReadings(scene.field);
+  if (scene.medium.isOff) effects.push("its power was cut, and it did not start again");
   const { reused } = scene.watch;
   if (reused.length > 0) effects.push(`nonces used twice: ${reused.slice(0, 3).join(", ")}`);
   const refused = refusals(scene.field);

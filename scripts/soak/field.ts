@@ -65,6 +65,8 @@ export interface FieldOptions {
    * caller's error.
    */
   readonly onPowerCut?: (name: string) => void;
+  /** Whether the power of a device's storage is off: the firmware may have taken the error for one of the storage's. */
+  readonly isPowerCut?: (name: string) => boolean;
   /** The server's SQLite file; default in memory. */
   readonly storeFile?: string;
   /** Stands between the server and its store. */
@@ -304,17 +306,18 @@ export class Field {
   }
 
   #guard(name: string): Guard | undefined {
-    const { onPowerCut } = this.#options;
+    const { onPowerCut, isPowerCut = () => false } = this.#options;
     if (onPowerCut === undefined) return undefined;
     return (callback) =>
       (...values) => {
         try {
           callback(...values);
+          if (!isPowerCut(name)) return;
         } catch (error) {
           if (!(error instanceof PowerCut)) throw error;
-          this.cutPower(name);
-          onPowerCut(name);
         }
+        this.cutPower(name);
+        onPowerCut(name);
       };
   }
 
