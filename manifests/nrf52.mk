@@ -1,4 +1,14 @@
 # What mcconfig makes a board image by: the SDK's own rules for the nRF52, and what we set otherwise.
+
+# Connections, their keys and Nordic's crypto front end: nobody here asks for them, and observers in linker sections
+# would keep them in every image. USB is the bootloader's.
+override NRF_BLE_OBJECTS =
+override NRF_CRYPTO_OBJECTS =
+override NRF_CRYPTO_BACKEND_CC310_OBJECTS =
+override NRF_HW_CRYPTO_BACKEND_OBJECTS =
+override BOARD_SUPPORT =
+override USE_USB = 0
+
 include $(MODDABLE)/tools/mcconfig/make.nrf52.mk
 
 # The SDK puts its -O2 behind -Os for what the linker writes, so that every string begins at a word.
