@@ -16,3 +16,6 @@ HW_OPT = -Os
 
 # XS's linker, by way of ours: scripts/board/link.ts says what it does.
 XSL = $(OSCORE_MESH)/node_modules/.bin/tsx $(OSCORE_MESH)/scripts/board/link.ts $(MODDABLE_TOOLS_DIR) $(OSCORE_MESH_MODULES)
+
+# The C linker, by way of ours: scripts/board/place.ts.
+LD = $(OSCORE_MESH)/node_modules/.bin/tsx $(OSCORE_MESH)/scripts/board/place.ts $(TOOLS_BIN)/$(TOOLS_PREFIX)gcc

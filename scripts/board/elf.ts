@@ -9,6 +9,12 @@ export interface Section {
   readonly empty: boolean;
 }
 
+export interface ElfSymbol {
+  readonly name: string;
+  /** Of functions of Thumb code with bit 0 set. */
+  readonly value: number;
+}
+
 interface RawSection extends Section {
   readonly type: number;
   readonly offset: number;
@@ -65,26 +71,40 @@ export class Elf {
     return new TextDecoder().decode(this.bytes.subarray(at, end));
   }
 
-  /** A symbol's value; functions of Thumb code have bit 0 set. */
-  symbol(name: string): number | undefined {
+  get symbols(): ElfSymbol[] {
+    const symbols: ElfSymbol[] = [];
     for (const table of this.#raw.filter((section) => section.type === SHT_SYMTAB)) {
       const strings = this.#raw[table.link]!;
       for (let at = table.offset; at < table.offset + table.size; at += 16) {
-        if (this.#text(strings.offset + this.#view.getUint32(at, true)) === name) {
-          return this.#view.getUint32(at + 4, true);
-        }
+        const name = this.#text(strings.offset + this.#view.getUint32(at, true));
+        symbols.push({ name, value: this.#view.getUint32(at + 4, true) });
       }
     }
-    return undefined;
+    return symbols;
+  }
+
+  /** A symbol's value, `undefined` when there is none of this name. */
+  symbol(name: string): number | undefined {
+    return this.symbols.find((symbol) => symbol.name === name)?.value;
   }
 
   /** The word at an address of the image, `undefined` where it holds nothing. */
   word(address: number): number | undefined {
-    for (const { address: from, size, offset, allocated, empty } of this.#raw) {
-      if (allocated && !empty && address >= from && address + 4 <= from + size) {
-        return this.#view.getUint32(offset + address - from, true);
-      }
-    }
-    return undefined;
+    const at = this.#offset(address, address + 4);
+    return at === undefined ? undefined : this.#view.getUint32(at, true);
+  }
+
+  /** The half-words of a part of the image, `undefined` where it holds nothing. */
+  halfwords(from: number, to: number): Uint16Array | undefined {
+    const at = this.#offset(from, to);
+    if (at === undefined) return undefined;
+    return Uint16Array.from({ length: (to - from) >> 1 }, (_, i) => this.#view.getUint16(at + 2 * i, true));
+  }
+
+  #offset(from: number, to: number): number | undefined {
+    const section = this.#raw.find(
+      ({ address, size, allocated, empty }) => allocated && !empty && from >= address && to <= address + size,
+    );
+    return section && section.offset + from - section.address;
   }
 }
