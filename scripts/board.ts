@@ -59,7 +59,7 @@ const command = withEmulator(
   .option("--seconds <n>", "ends after so long; exit 1 if an image did what none may", wholeNumber(1, 86_400))
   .addHelpText(
     "after",
-    "\nCompiles the emulator of this repository where none is installed; needs, to build images, MODDABLE, NRF_SDK_DIR and the ARM compiler.\nEverything runs in wall time. Keys and data are made anew each time and kept nowhere. Ctrl-C ends it.",
+    "\nCompiles the emulator of this repository where none is installed; needs, to build images, MODDABLE, NRF_SDK_DIR and the ARM compiler.\nTime is the wall's, slower where the machine cannot keep up. Keys and data are made anew each time and kept nowhere. Ctrl-C ends it.",
   )
   .allowExcessArguments(false)
   .parse();

@@ -15,7 +15,7 @@ import { decimal, fail, newCommand, wholeNumber } from "./cli.js";
 const command = withEmulator(
   newCommand(
     "energy",
-    "Counts what a node does on the emulated nRF52840, and says by the datasheets' currents what its day costs and how long batteries and flash last. The run takes wall time.",
+    "Counts what a node does on the emulated nRF52840, and says by the datasheets' currents what its day costs and how long batteries and flash last.",
   ),
 )
   .option("--readings <n>", "readings of the run", wholeNumber(2, 1000), 10)
@@ -74,6 +74,7 @@ async function count(directory: string): Promise<Work> {
     loss: 0,
     seed: 3,
     interval: options.interval,
+    paced: false,
     directory,
     off: ["node"],
   });

@@ -26,7 +26,7 @@ const command = withEmulator(
 )
   .option(
     "--seconds <n>",
-    "how long the main job runs, in wall time, on each target",
+    "how long the main job runs, in the boards' time, on each target",
     wholeNumber(20, 7200),
     60,
   )
@@ -89,16 +89,17 @@ async function mainJob(
     loss,
     seed: 1,
     interval,
+    paced: false,
     directory,
   });
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  await network.wait(seconds * 1000);
   const due = network.measured.slice();
   // What was measured last is still on its way; a retransmission may take its time.
   let missing = due;
   for (let wait = 0; wait < 60 && missing.length > 0; wait++) {
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await network.wait(1000);
     const stored = new Set<string>();
-    for (const node of ["node-1", "node-2"]) {
+    for (const node of new Set(due.map((reading) => reading.node))) {
       for (const reading of await network.readings(node)) stored.add(`${node} ${reading}`);
     }
     missing = due.filter(

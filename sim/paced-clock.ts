@@ -16,7 +16,8 @@ export const machineWall: Wall = {
       const handle = setImmediate(callback);
       return () => clearImmediate(handle);
     }
-    const handle = setTimeout(callback, Math.min(delay, 0x7fffffff));
+    // Timers of Node fire up to a millisecond early; rounding up saves the turn that would find nothing due.
+    const handle = setTimeout(callback, Math.min(Math.ceil(delay), 0x7fffffff));
     return () => clearTimeout(handle);
   },
 };
@@ -127,8 +128,7 @@ export class PacedClock extends VirtualClock {
     const next = this.nextTime;
     if (next === Number.POSITIVE_INFINITY) return;
     const delay = (next - this.#target()) / this.#speed;
-    // Timers of Node fire up to a millisecond early; rounding up saves the turn that would find nothing due.
-    this.#disarm = this.#wall.after(delay <= 0 ? 0 : Math.ceil(delay), () => {
+    this.#disarm = this.#wall.after(Math.max(0, delay), () => {
       this.#disarm = undefined;
       this.#runDue();
     });

@@ -1,6 +1,6 @@
 /**
  * Emulated boards that do the main job, and simulated nodes among them: one simulated air, the gateway's modem and the
- * cloud server are in this process, in wall time.
+ * cloud server are in this process, in lockstep.
  */
 
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -23,8 +23,9 @@ import { PacedClock } from "../../sim/paced-clock.js";
 import { Random } from "../../sim/random.js";
 import { World } from "../../sim/world.js";
 import { Audit } from "./audit.js";
-import { type Complaint, EmulatedBoard, freePort, keepTime } from "./emulator.js";
+import { type Complaint, EmulatedBoard, freePort } from "./emulator.js";
 import { FlashStore, STORE_ADDRESS } from "./flash-store.js";
+import { Lockstep } from "./lockstep.js";
 
 const FLASH_BYTES = 0x100000;
 
@@ -45,6 +46,8 @@ export interface EmulatedNetworkOptions {
   /** Where flash files and the server's data are kept. */
   readonly directory: string;
   readonly httpPort?: number;
+  /** Whether time is no faster than the wall's. Default: yes; else it is as fast as all can follow. */
+  readonly paced?: boolean;
   /** Kinds that wait to be switched on. */
   readonly off?: readonly DeviceKind[];
   readonly onLine?: (device: string, line: string) => void;
@@ -56,7 +59,7 @@ export interface Measured {
   /** °C and %RH, rounded to 1/100. */
   readonly temperature: number;
   readonly humidity: number;
-  /** Of this process, ms. */
+  /** Of the network, ms. */
   readonly at: number;
 }
 
@@ -89,7 +92,8 @@ export class EmulatedNetwork {
   readonly audit: Audit;
   readonly #options: EmulatedNetworkOptions;
   readonly #modems: { network: UdpNetwork; socket: Socket | undefined }[] = [];
-  readonly #clock = new PacedClock();
+  readonly #lockstep: Lockstep | undefined;
+  readonly #clock: PacedClock;
   readonly #stopping: (() => void)[] = [];
   /** How often each board was switched on. */
   readonly #lives = new Map<string, number>();
@@ -101,6 +105,8 @@ export class EmulatedNetwork {
 
   private constructor(options: EmulatedNetworkOptions, server: RunningServer, devices: readonly Device[]) {
     this.#options = options;
+    this.#lockstep = Lockstep.library() === undefined ? undefined : new Lockstep(options.paced ?? true);
+    this.#clock = new PacedClock(this.#lockstep && { wall: this.#lockstep });
     this.server = server;
     this.devices = devices;
     const { netKey, ivIndex } = devices[0]!.identity.mesh;
@@ -116,7 +122,6 @@ export class EmulatedNetwork {
   static async start(options: EmulatedNetworkOptions): Promise<EmulatedNetwork> {
     const { directory, nodes, simulatedNodes = 0, relays, gateways, interval } = options;
     mkdirSync(directory, { recursive: true });
-    keepTime();
     const server = await startServer({
       dataDir: join(directory, "server"),
       http: { port: options.httpPort ?? 0 },
@@ -143,6 +148,7 @@ export class EmulatedNetwork {
   async #switchAllOn(): Promise<void> {
     const clock = this.#clock;
     clock.start();
+    this.#lockstep?.start();
     this.#hub = await listenAirHub(0, {
       air: this.world.air,
       clock,
@@ -182,7 +188,7 @@ export class EmulatedNetwork {
       timeScale: 60 / interval,
       onMeasured: ({ node, temperature, humidity }) => {
         if (temperature !== undefined && humidity !== undefined)
-          this.measured.push({ node, temperature, humidity, at: performance.now() });
+          this.measured.push({ node, temperature, humidity, at: this.#clock.now() });
       },
     });
   }
@@ -238,6 +244,7 @@ export class EmulatedNetwork {
       flash: this.#flashFile(name),
       ...(device.kind === "node" && { sensor: `@${this.#sensorFile(index, life)}` }),
       ...(port !== undefined && { uart: [undefined, port] }),
+      ...(this.#lockstep !== undefined && { lockstep: this.#lockstep }),
       ...limits,
     });
     this.boards.set(name, { device, board });
@@ -255,7 +262,7 @@ export class EmulatedNetwork {
           node: name,
           temperature: Number(values[1]) / 100,
           humidity: Number(values[2]) / 100,
-          at: performance.now(),
+          at: this.#clock.now(),
         });
       }
     };
@@ -279,6 +286,12 @@ export class EmulatedNetwork {
     return metrics.split("\n").filter((line) => /^[^#].*replay.* [1-9]/.test(line));
   }
 
+  /** Milliseconds of the network's time. */
+  async wait(ms: number): Promise<void> {
+    if (this.#lockstep !== undefined) await this.#lockstep.wait(ms);
+    else await new Promise((resolve) => setTimeout(resolve, ms));
+  }
+
   async stop(): Promise<void> {
     for (const stop of this.#stopping) stop();
     for (const { board } of this.boards.values()) board.kill();
@@ -286,6 +299,7 @@ export class EmulatedNetwork {
     this.#clock.enter(() => this.world.stop());
     await this.#hub?.close();
     this.#clock.stop();
+    await this.#lockstep?.stop();
     await this.server.stop();
   }
 
@@ -338,7 +352,10 @@ export class EmulatedNetwork {
       network,
       random: new Random(this.#options.seed + index),
       settings: FAST_SETTINGS,
-      onOutput: (bytes) => entry.socket?.write(Uint8Array.from(bytes)),
+      onOutput: (bytes) => {
+        entry.socket?.write(Uint8Array.from(bytes));
+        this.#lockstep?.touch();
+      },
     });
     const entry: { network: UdpNetwork; socket: Socket | undefined } = { network, socket: undefined };
     this.#modems.push(entry);

@@ -2,8 +2,9 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { createServer } from "node:net";
-import { setPriority } from "node:os";
 import { createInterface } from "node:readline";
+import type { Duplex } from "node:stream";
+import { LOCKSTEP_FD, type Lockstep } from "./lockstep.js";
 
 export interface EmulatorOptions {
   /** Its chip id, address and random numbers. */
@@ -20,6 +21,8 @@ export interface EmulatorOptions {
   readonly seconds?: number;
   /** Does not wait for wall time: only for a board without live peers. */
   readonly fast?: boolean;
+  /** Whose time it keeps instead of the wall's. */
+  readonly lockstep?: Lockstep;
   /** The flash operation in whose middle the power goes. */
   readonly cut?: number;
   /** Tells of each call of the SoftDevice, {@link EmulatedBoard.onCall}. */
@@ -70,9 +73,13 @@ export class EmulatedBoard {
   #busy = 0;
 
   constructor(emulator: string, elf: string, options: EmulatorOptions) {
-    const child = spawn(emulator, [...argumentsOf(options), elf], { stdio: ["ignore", "ignore", "pipe"] });
+    const { lockstep } = options;
+    const child = spawn(emulator, [...argumentsOf(options), elf], {
+      stdio: ["ignore", "ignore", "pipe", ...(lockstep === undefined ? [] : ["pipe" as const])],
+      env: { ...process.env, ...lockstep?.environment },
+    });
     this.#child = child;
-    if (!options.fast && child.pid !== undefined) keepTime(child.pid);
+    lockstep?.join(child.stdio[LOCKSTEP_FD] as Duplex);
     // Everything it says goes to stderr.
     createInterface({ input: child.stderr! }).on("line", (line) => this.#take(line));
     this.ended = new Promise((resolve, reject) => {
@@ -136,19 +143,6 @@ export class EmulatedBoard {
       resets: number(/resets (\d+)/),
       refused: number(/refused (\d+)/),
     };
-  }
-}
-
-/**
- * Whoever keeps up with the wall's clock gets the processor first, where this process may say so: on a busy machine
- * boards that fall behind each other hear each other late.
- * @param pid default: this process
- */
-export function keepTime(pid?: number): void {
-  try {
-    setPriority(pid ?? 0, -10);
-  } catch {
-    // Not for users without privileges; on a machine that has time for all it changes nothing.
   }
 }
 

@@ -61,7 +61,7 @@ export async function endure(options: EnduranceOptions): Promise<EnduranceResult
     jobs.push(async (network, node) => {
       for (let life = killed; life < Math.min(killed + LIVES, kills); life++) {
         const board = await network.switchOn(node);
-        await sleep(500 + 14_500 * options.random());
+        await network.wait(500 + 14_500 * options.random());
         board.kill();
         await board.ended;
       }
@@ -103,6 +103,7 @@ function start(options: EnduranceOptions, name: string, nodes: number): Promise<
     gateways: 1,
     seed: 7,
     interval: INTERVAL,
+    paced: false,
     directory: join(directory, name),
     off: ["node"],
   });
@@ -125,7 +126,7 @@ async function comesBack(network: EmulatedNetwork, node: string): Promise<string
   const failures: string[] = [];
   let stored: string[] = [];
   for (let wait = 0; ; wait++) {
-    await sleep(500);
+    await network.wait(500);
     stored = await network.readings(node);
     const measured = network.measured.slice(from).filter((reading) => reading.node === node);
     const arrived = measured.filter(({ temperature, humidity }) =>
@@ -143,8 +144,4 @@ async function comesBack(network: EmulatedNetwork, node: string): Promise<string
   const twice = stored.length - new Set(stored).size;
   if (twice > 0) failures.push(`${twice} readings are stored twice`);
   return failures;
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

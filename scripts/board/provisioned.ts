@@ -18,6 +18,7 @@ import { openOverTheAir } from "../provision/air-way.js";
 import { openSerial } from "../provision/serial-way.js";
 import type { Label, Way } from "../provision/way.js";
 import { EmulatedBoard, freePort } from "./emulator.js";
+import { Lockstep } from "./lockstep.js";
 
 export interface ProvisionedOptions {
   readonly emulator: string;
@@ -47,8 +48,10 @@ export async function provisionEmulated(options: ProvisionedOptions): Promise<Pr
   const device = (kind: Device["kind"]) => devices.find((candidate) => candidate.kind === kind)!;
   const [gateway, node] = [device("gateway").identity, device("node").identity];
   const failures: string[] = [];
-  const clock = new PacedClock();
+  const lockstep = Lockstep.library() === undefined ? undefined : new Lockstep(true);
+  const clock = new PacedClock(lockstep && { wall: lockstep });
   clock.start();
+  lockstep?.start();
   const air = new Air({ clock, random: new Random(1), propagation: fixedRange(1000), loss });
   const hub = await listenAirHub(0, { air, clock });
   const boards: EmulatedBoard[] = [];
@@ -62,6 +65,7 @@ export async function provisionEmulated(options: ProvisionedOptions): Promise<Pr
       air: hub.port,
       flash: join(directory, `provisioned-${name}.flash`),
       uart: [port, undefined],
+      ...(lockstep !== undefined && { lockstep }),
       ...(name === "node" && { sensor: "21.5,47" }),
     });
     // Provisioning ends with a restart.
@@ -116,6 +120,7 @@ export async function provisionEmulated(options: ProvisionedOptions): Promise<Pr
     await Promise.all(boards.map(({ ended }) => ended));
     await hub.close();
     clock.stop();
+    await lockstep?.stop();
   }
 }
 
