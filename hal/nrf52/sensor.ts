@@ -14,11 +14,13 @@ interface Driver {
  * stands still for that time (some 20 ms), the radio and the serial ports do not.
  */
 class Blocking implements SteppedHumidityTemperatureSensor {
-  readonly #open: () => Driver;
+  readonly #open: (onError: () => void) => Driver;
   #driver: Driver | undefined;
+  /** Of the drivers only one leaves out what came with a wrong checksum. */
+  #wrong = false;
   #deadline = Number.POSITIVE_INFINITY;
 
-  constructor(open: () => Driver) {
+  constructor(open: (onError: () => void) => Driver) {
     this.#open = open;
   }
 
@@ -29,7 +31,9 @@ class Blocking implements SteppedHumidityTemperatureSensor {
   start(now: number): boolean {
     try {
       // The drivers' constructors talk to the sensor, and throw when there is none.
-      this.#driver ??= this.#open();
+      this.#driver ??= this.#open(() => {
+        this.#wrong = true;
+      });
       this.#deadline = now;
       return true;
     } catch {
@@ -39,8 +43,10 @@ class Blocking implements SteppedHumidityTemperatureSensor {
 
   read(): HumidityTemperatureSample | undefined {
     this.#deadline = Number.POSITIVE_INFINITY;
+    this.#wrong = false;
     try {
-      return this.#driver?.sample();
+      const sample = this.#driver?.sample();
+      return this.#wrong ? undefined : sample;
     } catch {
       this.#driver = undefined;
       return undefined;
@@ -56,9 +62,9 @@ export function moddableSensor(
   const sensor = { ...pins, io: I2C };
   switch (name) {
     case "shtc3":
-      return new Blocking(() => new SHTC3({ sensor }));
+      return new Blocking((onError) => new SHTC3({ sensor, onError }));
     case "si7021":
-      return new Blocking(() => new SI7020({ sensor }));
+      return new Blocking((onError) => new SI7020({ sensor, onError }));
     default:
       return undefined;
   }

@@ -44,14 +44,14 @@ interface Sample {
 
 declare module "embedded:sensor/Humidity-Temperature/SHTC3" {
   export default class SHTC3 {
-    constructor(options: { sensor: { io: unknown; data: number; clock: number } });
+    constructor(options: { sensor: { io: unknown; data: number; clock: number }; onError: () => void });
     sample(): Sample | undefined;
   }
 }
 
 declare module "embedded:sensor/Humidity-Temperature/SI7020" {
   export default class SI7020 {
-    constructor(options: { sensor: { io: unknown; data: number; clock: number } });
+    constructor(options: { sensor: { io: unknown; data: number; clock: number }; onError: () => void });
     sample(): Sample | undefined;
   }
 }
