@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { InvalidArgumentError } from "commander";
 import { Random } from "../sim/random.js";
 import { exceeded, FLASH_LIMIT, HEAP_LIMIT, type Measured, TIME_LIMIT } from "./board/budgets.js";
 import { BuildFailed, type BuiltImage, buildImage, TARGETS, type Target } from "./board/build.js";
@@ -17,6 +18,16 @@ import { runBench, runSelfTest } from "./board/selftest.js";
 import { type CutsResult, cutsFromTheBeginning, cutsInARow } from "./board/store-cuts.js";
 import { type BuildTools, findBuildTools, MissingTool } from "./board/tools.js";
 import { decimal, newCommand, wholeNumber } from "./cli.js";
+
+const PARTS = ["chip", "cuts", "provision", "main", "joined", "endurance"] as const;
+type Part = (typeof PARTS)[number];
+
+/** `main,endurance` */
+function parts(text: string): Part[] {
+  const list = text.split(",") as Part[];
+  if (list.every((part) => PARTS.includes(part))) return list;
+  throw new InvalidArgumentError(`Expected some of ${PARTS.join(", ")}.`);
+}
 
 const command = withEmulator(
   newCommand(
@@ -33,15 +44,13 @@ const command = withEmulator(
   .option("--interval <s>", "seconds between a node's readings", decimal(1, 600), 5)
   .option("--loss <p>", "probability that a frame is lost on a link", decimal(0, 0.9), 0.1)
   .option("--cuts <n>", "power cuts of the store, of either kind", wholeNumber(0, 5000), 60)
-  .option(
-    "--full",
-    "the main job for 30 minutes, and nodes cut at every flash operation and killed 50 times: some 45 minutes",
-  )
+  .option("--full", "the main job for 30 minutes, and nodes cut at every flash operation and killed 50 times")
+  .option("--only <parts>", `some of ${PARTS.join(",")}; \`main\` on the DK alone`, parts)
   .option(
     "--differential",
     "only: the same images and scripts on our own emulator and on another, which must give the same; skips without one",
   )
-  .option("--docs", "write what was measured into docs/BOARD.md")
+  .option("--docs", "write what was measured and run into docs/BOARD.md")
   .option("--json <file>", "write what was measured to this file")
   .allowExcessArguments(false)
   .parse();
@@ -53,12 +62,16 @@ const options = command.opts<{
   cuts: number;
   full?: boolean;
   differential?: boolean;
+  only?: Part[];
   docs?: boolean;
   json?: string;
   emulator?: string;
 }>();
 
+const wants = (part: Part) => options.only?.includes(part) ?? true;
 const measured: Measured[] = [];
+/** What was run for long, for docs/BOARD.md. */
+const endured: string[] = [];
 let failed = 0;
 
 function say(line: string): void {
@@ -113,6 +126,12 @@ async function mainJob(
   failures.push(
     ...missing.map(({ node, temperature, humidity }) => `lost: ${node} ${temperature} °C ${humidity} %`),
   );
+  const { seqs, partialIvs } = network.audit.counts;
+  if (target === "dk") {
+    endured.push(
+      `Two nodes, a simulated one, a relay and a gateway, ${100 * loss} % loss, ${seconds / 60} minutes, a reading each ${interval} s: ${due.length} readings measured, ${due.length - missing.length} of them on the page as measured; ${seqs} SEQs and ${partialIvs} Partial IVs; ${failures.length === 0 ? "each on one message, no replay, no reset" : `${failures.length} failures`}.`,
+    );
+  }
   check(
     `${target}: two nodes, a simulated one, a relay and a gateway bring ${due.length} readings to the server`,
     failures,
@@ -145,6 +164,9 @@ async function endurance(
     ...(process.stdout.isTTY && { onProgress: (line: string) => process.stdout.write(`\r  ${line} `) }),
   });
   if (process.stdout.isTTY) process.stdout.write("\r");
+  endured.push(
+    `Nodes cut in the middle of ${cuts} of the ${operations} flash operations of ten readings' work and killed ${kills} times at random, ${100 * options.loss} % loss: ${seqs} SEQs and ${partialIvs} Partial IVs; ${failures.length === 0 ? "each on one message, no replay, nothing that was stored lost or twice, all came back" : `${failures.length} failures`}.`,
+  );
   check(
     `nodes cut at ${cuts} of ${operations} flash operations and killed ${kills} times at random: ${seqs} SEQs and ${partialIvs} Partial IVs, each on one message, no replay`,
     failures,
@@ -176,46 +198,58 @@ function cutsCheck(name: string, { cuts, failures }: CutsResult): void {
   check(`${name}, ${cuts} times: no value lost, mixed or taken back`, failures);
 }
 
+async function onChip(emulator: string, elf: (name: string) => string): Promise<void> {
+  const { passed, failures } = await runSelfTest(emulator, elf("selftest"));
+  check(`the specification vectors and the hardware's promises, on the chip: ${passed} passed`, failures);
+  for (const [name, value] of await runBench(emulator, elf("bench"))) {
+    measured.push({ name, value, limit: TIME_LIMIT[name] ?? Number.POSITIVE_INFINITY, unit: "ms" });
+  }
+}
+
+async function storeCuts(emulator: string, elf: string, directory: string): Promise<void> {
+  const cuts = { emulator, elf, flash: join(directory, "cuts.flash") };
+  // A page is full after some 900 words: this goes through the first turns of the log.
+  const operations = Array.from(
+    { length: options.cuts },
+    (_, i) => 1 + Math.round((i * 2500) / options.cuts),
+  );
+  cutsCheck("power cuts from the beginning", await cutsFromTheBeginning(cuts, operations));
+  const random = new Random(1);
+  cutsCheck("power cuts in a row", await cutsInARow(cuts, options.cuts, () => random.next()));
+}
+
+async function outOfTheBox(
+  emulator: string,
+  elf: Record<"node" | "gateway", string>,
+  directory: string,
+): Promise<void> {
+  const { loss } = options;
+  const { serial, air, failures } = await provisionEmulated({ emulator, elf, directory, loss });
+  const took = `${serial.toFixed(0)} s and ${air.toFixed(0)} s`;
+  check(`boards out of the box, by the console and over the air through it: ${took}`, failures);
+}
+
 async function run(tools: BuildTools, emulator: string, directory: string): Promise<void> {
-  for (const target of TARGETS) {
-    const roles = ["node", "relay", "gateway"];
-    const names = target === "dk" ? ["selftest", "bench", "storetest", ...roles] : roles;
+  for (const target of options.only === undefined ? TARGETS : (["dk"] as const)) {
+    const names = ["node", "relay", "gateway"];
+    if (target === "dk") {
+      if (wants("chip")) names.unshift("selftest", "bench");
+      if (wants("cuts")) names.unshift("storetest");
+    }
     const images = await buildAll(tools, target, names);
     check(`${target}: ${names.join(", ")} are built`, []);
     const elf = (name: string) => images.get(name)!.elf;
-    if (target === "dk") {
-      const { passed, failures } = await runSelfTest(emulator, elf("selftest"));
-      check(`the specification vectors and the hardware's promises, on the chip: ${passed} passed`, failures);
-      for (const [name, value] of await runBench(emulator, elf("bench"))) {
-        measured.push({ name, value, limit: TIME_LIMIT[name] ?? Number.POSITIVE_INFINITY, unit: "ms" });
-      }
-      const cuts = { emulator, elf: elf("storetest"), flash: join(directory, "cuts.flash") };
-      // A page is full after some 900 words: this goes through the first turns of the log.
-      const operations = Array.from(
-        { length: options.cuts },
-        (_, i) => 1 + Math.round((i * 2500) / options.cuts),
-      );
-      cutsCheck("power cuts from the beginning", await cutsFromTheBeginning(cuts, operations));
-      const {
-        serial,
-        air,
-        failures: left,
-      } = await provisionEmulated({
-        emulator,
-        elf: { node: elf("node"), gateway: elf("gateway") },
-        directory,
-        loss: options.loss,
-      });
-      const took = `${serial.toFixed(0)} s and ${air.toFixed(0)} s`;
-      check(`boards out of the box, by the console and over the air through it: ${took}`, left);
-      const random = new Random(1);
-      cutsCheck("power cuts in a row", await cutsInARow(cuts, options.cuts, () => random.next()));
-    }
     const devices = { node: elf("node"), relay: elf("relay"), gateway: elf("gateway") };
-    await mainJob(emulator, devices, target, join(directory, target));
     if (target === "dk") {
-      check("npm run board joins boards and simulated nodes", await checkJoinedWorld(devices));
-      await endurance(emulator, devices, directory);
+      if (wants("chip")) await onChip(emulator, elf);
+      if (wants("cuts")) await storeCuts(emulator, elf("storetest"), directory);
+      if (wants("provision")) await outOfTheBox(emulator, devices, directory);
+    }
+    if (wants("main")) await mainJob(emulator, devices, target, join(directory, target));
+    if (target === "dk") {
+      if (wants("joined"))
+        check("npm run board joins boards and simulated nodes", await checkJoinedWorld(devices));
+      if (wants("endurance")) await endurance(emulator, devices, directory);
     }
   }
 }
@@ -277,7 +311,13 @@ try {
     "budgets of DESIGN §6",
     over.map(({ name, value, limit, unit }) => `${name}: ${value.toFixed(2)} ${unit}, at most ${limit}`),
   );
-  if (options.docs) writeSection("budgets", table());
+  if (options.docs) {
+    if (options.only === undefined) writeSection("budgets", table());
+    if (endured.length > 0) {
+      const date = new Date().toISOString().slice(0, 10);
+      writeSection("endurance", [`On ${date}:`, "", ...endured.map((line) => `- ${line}`)].join("\n"));
+    }
+  }
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(measured, undefined, 2)}\n`);
   process.exitCode = failed === 0 ? 0 : 1;
 } catch (error) {
