@@ -28,6 +28,21 @@ function image(text: string, before: Images): Images {
   return { ...before, [kind]: file };
 }
 
+interface Cut {
+  readonly device: string;
+  readonly at: number;
+  readonly off: number;
+}
+
+/** Gathers `node-1@20` or `node-1@20+5`: the power of a board is cut at so many seconds, for two seconds or so long. */
+function cut(text: string, before: Cut[]): Cut[] {
+  const [, device, at, off] = /^([a-z]+-\d+)@(\d+(?:\.\d+)?)(?:\+(\d+(?:\.\d+)?))?$/.exec(text) ?? [];
+  if (device === undefined) {
+    throw new InvalidArgumentError("Expected DEVICE@SECONDS or DEVICE@SECONDS+SECONDS, as node-1@20+5.");
+  }
+  return [...before, { device, at: Number(at), off: Number(off ?? 2) }];
+}
+
 const command = withEmulator(
   newCommand(
     "board",
@@ -44,6 +59,12 @@ const command = withEmulator(
   .option("--gateway <n>", "emulated gateways, each with a simulated modem", wholeNumber(1, 5), 1)
   .option("--sim-nodes <n>", "simulated nodes in the same air", wholeNumber(0, 100), 0)
   .option("--loss <p>", "probability that a frame is lost on a link, 0 to 0.9", decimal(0, 0.9), 0.05)
+  .option(
+    "--cut <device@s[+s]>",
+    "cuts a board's power at so many seconds, for 2 s or so long; may be given more than once",
+    cut,
+    [],
+  )
   .option("--interval <s>", "seconds between a node's readings", decimal(0.5, 86_400), 5)
   .addOption(
     new Option("--target <board>", "the board that images are built for").choices(TARGETS).default("dk"),
@@ -77,6 +98,7 @@ const options = command.opts<{
   seed: number;
   seconds?: number;
   emulator?: string;
+  cut: Cut[];
 }>();
 
 function say(line: string): void {
@@ -120,6 +142,13 @@ try {
     onLine: (device, line) => status.take(device, line),
   });
   status.show(network);
+  for (const { device, at, off } of options.cut) {
+    if (!network.boards.has(device)) fail(`--cut: there is no board ${device}.`);
+    setTimeout(() => {
+      status.take(device, `power cut at ${at} s`);
+      void network.cutPower(device, off);
+    }, at * 1000);
+  }
   const end = async () => {
     status.end();
     await network.stop();

@@ -24,6 +24,7 @@ import { Random } from "../../sim/random.js";
 import { World } from "../../sim/world.js";
 import { Audit } from "./audit.js";
 import { type Complaint, EmulatedBoard, freePort } from "./emulator.js";
+import { isOwnEmulator } from "./find-emulator.js";
 import { FlashStore, STORE_ADDRESS } from "./flash-store.js";
 import { Lockstep } from "./lockstep.js";
 
@@ -100,6 +101,7 @@ export class EmulatedNetwork {
   #switching: Promise<unknown> = Promise.resolve();
   /** The boards' air addresses, as hex. */
   readonly #addresses = new Map<string, Device>();
+  #stopped = false;
   #hub: ListeningHub | undefined;
   #expected: { readonly device: Device; readonly joined: () => void } | undefined;
 
@@ -245,6 +247,7 @@ export class EmulatedNetwork {
       ...(device.kind === "node" && { sensor: `@${this.#sensorFile(index, life)}` }),
       ...(port !== undefined && { uart: [undefined, port] }),
       ...(this.#lockstep !== undefined && { lockstep: this.#lockstep }),
+      ...(isOwnEmulator(emulator) && { stateEvery: 1 }),
       ...limits,
     });
     this.boards.set(name, { device, board });
@@ -269,7 +272,7 @@ export class EmulatedNetwork {
     board.onComplaint = (complaint) => this.complaints.push({ ...complaint, device: name });
     // A board that ends before it has a radio says why in its complaints.
     await Promise.race([joined, board.ended]);
-    if (port !== undefined) this.#attachModem(port, index);
+    if (port !== undefined) void board.ended.then(this.#attachModem(port, index));
     return board;
   }
 
@@ -292,7 +295,21 @@ export class EmulatedNetwork {
     else await new Promise((resolve) => setTimeout(resolve, ms));
   }
 
+  /**
+   * Takes a board's power away at once, and gives it back.
+   * @param off seconds without power
+   */
+  async cutPower(name: string, off: number): Promise<void> {
+    const running = this.boards.get(name);
+    if (running === undefined || this.#stopped) return;
+    running.board.kill();
+    await running.board.ended;
+    await this.wait(off * 1000);
+    if (!this.#stopped) await this.switchOn(name);
+  }
+
   async stop(): Promise<void> {
+    this.#stopped = true;
     for (const stop of this.#stopping) stop();
     for (const { board } of this.boards.values()) board.kill();
     await Promise.all([...this.boards.values()].map(({ board }) => board.ended));
@@ -344,7 +361,8 @@ export class EmulatedNetwork {
     return file;
   }
 
-  #attachModem(port: number, index: number): void {
+  /** @returns what takes the modem away, with its sockets */
+  #attachModem(port: number, index: number): () => void {
     const clock = this.#clock;
     const network = new AuditedNetwork({ enter: (callback) => clock.enter(callback) }, this.audit);
     const modem = new SaraR4Simulator({
@@ -360,11 +378,13 @@ export class EmulatedNetwork {
     const entry: { network: UdpNetwork; socket: Socket | undefined } = { network, socket: undefined };
     this.#modems.push(entry);
     let stopped = false;
-    this.#stopping.push(() => {
+    const stop = () => {
+      if (stopped) return;
       stopped = true;
       entry.socket?.destroy();
       network.shutDown();
-    });
+    };
+    this.#stopping.push(stop);
     const attach = () => {
       if (stopped) return;
       const socket = connect({ port, host: "127.0.0.1", noDelay: true });
@@ -381,6 +401,7 @@ export class EmulatedNetwork {
     };
     clock.enter(() => modem.switchOn());
     attach();
+    return stop;
   }
 }
 

@@ -25,6 +25,8 @@ export interface EmulatorOptions {
   readonly lockstep?: Lockstep;
   /** The flash operation in whose middle the power goes. */
   readonly cut?: number;
+  /** Seconds between its {@link EmulatedBoard.state}; only our own emulator tells it. */
+  readonly stateEvery?: number;
   /** Tells of each call of the SoftDevice, {@link EmulatedBoard.onCall}. */
   readonly calls?: boolean;
 }
@@ -48,6 +50,23 @@ export interface EmulatorCounts {
   readonly refused: number;
 }
 
+/** How a board is, while it runs. */
+export interface BoardState {
+  /** Share of the time that the CPU ran lately, 0 to 1. */
+  readonly cpu: number;
+  /** Flash: pages erased, words written, erases of the page that was erased most. */
+  readonly erases: number;
+  readonly words: number;
+  readonly mostErases: number;
+  /** Seconds that the receiver was on. */
+  readonly listened: number;
+  /** Frames that came while it did not listen. */
+  readonly missed: number;
+  /** Bytes of JavaScript heap in use, and at the most. */
+  readonly heap?: number;
+  readonly heapPeak?: number;
+}
+
 /** What no image may do, with the line that says so. */
 export interface Complaint {
   readonly kind: "refused" | "abort" | "reset" | "fault" | "watchdog";
@@ -61,6 +80,8 @@ export class EmulatedBoard {
   /** A call of the SoftDevice by its number. */
   onCall: ((svc: number, ms: number) => void) | undefined;
   readonly complaints: Complaint[] = [];
+  /** The newest, where {@link EmulatorOptions.stateEvery} asked for it. */
+  state: BoardState | undefined;
   readonly lines: string[] = [];
   counts: EmulatorCounts | undefined;
   /** The emulator's exit status once it has ended, -1 when it was killed. */
@@ -114,11 +135,32 @@ export class EmulatedBoard {
       this.onCall?.(Number.parseInt(call[1]!, 16), Number(ms));
       return;
     }
+    if (text!.startsWith("status ")) {
+      this.#takeState(text!);
+      return;
+    }
     const kind = kindOf(text!);
     if (kind === undefined) return;
     const complaint = { kind, line };
     this.complaints.push(complaint);
     this.onComplaint?.(complaint);
+  }
+
+  #takeState(text: string): void {
+    const number = (pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? Number.NaN);
+    if (text.startsWith("status heap") && this.state !== undefined) {
+      this.state = { ...this.state, heap: number(/heap (\d+)/), heapPeak: number(/at most (\d+)/) };
+    }
+    if (!text.startsWith("status cpu")) return;
+    this.state = {
+      ...this.state,
+      cpu: number(/cpu ([\d.]+)%/) / 100,
+      erases: number(/erases (\d+)/),
+      words: number(/words (\d+)/),
+      mostErases: number(/most (\d+)/),
+      listened: number(/listening ([\d.]+) s/),
+      missed: number(/missed (\d+)/),
+    };
   }
 
   #takeCounts(line: string): void {
@@ -156,7 +198,7 @@ function kindOf(text: string): Complaint["kind"] | undefined {
 }
 
 function argumentsOf(options: EmulatorOptions): string[] {
-  const { seed, air, flash, uart, sensor, seconds, fast, cut, calls } = options;
+  const { seed, air, flash, uart, sensor, seconds, fast, cut, calls, stateEvery } = options;
   const list = ["--seed", String(seed), calls ? "-vv" : "-v"];
   if (air !== undefined) list.push("--air", String(air));
   if (flash !== undefined) list.push("--flash", flash);
@@ -167,6 +209,7 @@ function argumentsOf(options: EmulatorOptions): string[] {
   if (seconds !== undefined) list.push("--for", String(seconds));
   if (fast) list.push("--fast");
   if (cut !== undefined) list.push("--cut", String(cut));
+  if (stateEvery !== undefined) list.push("--status", String(stateEvery));
   return list;
 }
 

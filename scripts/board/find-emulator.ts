@@ -10,6 +10,7 @@ import { isExecutable, MissingTool, onPath } from "./tools.js";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const SOURCES = join(ROOT, "sim", "board");
 const FOLDER = join(ROOT, "build", "emulator");
+const PROGRAM = join(FOLDER, "nrf52840");
 
 /** What there is to install, where the sources do not compile without it. */
 const INSTALL =
@@ -32,7 +33,6 @@ export function buildOwnEmulator(): string {
   tool("make");
   tool("cc");
   mkdirSync(FOLDER, { recursive: true });
-  const program = join(FOLDER, "nrf52840");
   const header = spawnSync("cc", ["-E", "-x", "c", "-", ...unicornFlags()], {
     input: "#include <unicorn/unicorn.h>\n",
     encoding: "utf8",
@@ -42,14 +42,19 @@ export function buildOwnEmulator(): string {
       `The emulator of this repository is built over the Unicorn library, whose headers are not here: ${INSTALL}.`,
     );
   }
-  const made = spawnSync("make", ["-s", "-j2", "-C", SOURCES, `OUT=${program}`], { encoding: "utf8" });
+  const made = spawnSync("make", ["-s", "-j2", "-C", SOURCES, `OUT=${PROGRAM}`], { encoding: "utf8" });
   if (made.status !== 0) throw new MissingTool(`The emulator does not compile:\n${made.stderr}`);
-  return program;
+  return PROGRAM;
 }
 
 function unicornFlags(): string[] {
   const { status, stdout } = spawnSync("pkg-config", ["--cflags", "unicorn"], { encoding: "utf8" });
   return status === 0 ? stdout.trim().split(/\s+/).filter(Boolean) : [];
+}
+
+/** Whether a program is ours, which has more options than others. */
+export function isOwnEmulator(program: string): boolean {
+  return program === PROGRAM;
 }
 
 /** What `--emulator` and NRF52840_EMULATOR may say besides the path of a program. */

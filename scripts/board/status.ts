@@ -59,20 +59,26 @@ export class BoardStatus {
     const { sent, lost } = airTotals(network);
     const rows = [
       `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")} · ${sum(this.#arrived.values())} readings of ${this.#arrived.size} nodes · air ${sent} frames, ${lost} % lost`,
-      `${"".padEnd(11)} ${"heap".padStart(6)} ${"sent".padStart(7)} ${"heard".padStart(7)} ${"arrived".padStart(8)}  console`,
+      `${"".padEnd(11)} ${"CPU".padStart(6)} ${"heap (most)".padStart(14)} ${"flash".padStart(9)} ${"sent".padStart(7)} ${"heard".padStart(7)} ${"missed".padStart(7)} ${"arrived".padStart(8)}  console`,
     ];
     for (const { name, kind } of network.devices) {
       const radio = network.radio(name);
-      const heap = network.heap.get(name);
+      const state = network.boards.get(name)?.board.state;
+      const heap = state?.heap ?? network.heap.get(name);
+      const most = state?.heapPeak ?? network.heapPeak.get(name);
       const ended = network.boards.get(name)?.board.exitStatus;
       const console =
         ended === undefined ? (this.#lastLines.get(name) ?? "") : `has ended with status ${ended}`;
       rows.push(
         [
           name.padEnd(11),
-          (heap === undefined ? "" : `${(heap / 1024).toFixed(0)} KB`).padStart(6),
+          (state === undefined ? "" : `${(100 * state.cpu).toFixed(1)} %`).padStart(6),
+          (heap === undefined ? "" : `${kilobytes(heap)} (${kilobytes(most ?? heap)}) KB`).padStart(14),
+          // Words written and pages erased since it was switched on.
+          (state === undefined ? "" : `${state.words}w ${state.erases}e`).padStart(9),
           String(radio?.counters.events ?? 0).padStart(7),
           String(radio?.counters.received ?? 0).padStart(7),
+          (state === undefined ? "" : String(state.missed)).padStart(7),
           (kind === "node" ? String(this.#arrived.get(name) ?? 0) : "").padStart(8),
           ` ${network.boards.has(name) ? console : "simulated"}`,
         ].join(" "),
@@ -81,6 +87,10 @@ export class BoardStatus {
     for (const { device, line } of network.complaints.slice(-5)) rows.push(`! ${device}: ${line}`);
     return rows;
   }
+}
+
+function kilobytes(bytes: number): string {
+  return (bytes / 1024).toFixed(0);
 }
 
 function airTotals({ world }: EmulatedNetwork): { sent: number; lost: number } {

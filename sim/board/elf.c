@@ -158,6 +158,26 @@ bool elfSymbol(const char *name, uint32_t *address)
 	return false;
 }
 
+bool elfSection(const char *name, Section *section)
+{
+	uint32_t table = get32(elf.bytes + 32), count = get16(elf.bytes + 48), names = get16(elf.bytes + 50);
+	const uint8_t *strings = elf.bytes + table + 40 * names;
+
+	if (names >= count)
+		return false;
+	for (uint32_t i = 0; i < count; i++) {
+		const uint8_t *header = elf.bytes + table + 40 * i;
+		uint64_t at = (uint64_t)get32(strings + 16) + get32(header), offset = get32(header + 16), length = get32(header + 20);
+
+		if (at >= elf.length || strcmp((const char *)elf.bytes + at, name) || offset + length > elf.length)
+			continue;
+		section->bytes = elf.bytes + offset;
+		section->length = (uint32_t)length;
+		return true;
+	}
+	return false;
+}
+
 void elfFigures(uint32_t *bytes, uint32_t *end, uint32_t *functions)
 {
 	*bytes = elf.taken;

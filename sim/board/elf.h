@@ -2,6 +2,8 @@
 #ifndef ELF_H
 #define ELF_H
 
+#include "dwarf.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,6 +16,8 @@ uint32_t elfLoad(const char *file, uint8_t *flash);
 const char *elfFunction(uint32_t address, uint32_t *offset);
 /* A symbol's value. @return whether there is one of this name */
 bool elfSymbol(const char *name, uint32_t *address);
+/* A section by its name. @return whether there is one */
+bool elfSection(const char *name, Section *section);
 /* How many bytes of flash the image takes, where it ends, and its number of functions. */
 void elfFigures(uint32_t *bytes, uint32_t *end, uint32_t *functions);
 

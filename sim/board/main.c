@@ -47,12 +47,20 @@ static void onSnapshot(int instance)
 	snapshotSave(options.snapshot);
 }
 
+/* Since the last such line for the CPU, since the start for the rest. */
 static void onStatus(int instance)
 {
+	static uint64_t busy, since;
+	uint64_t passed = clockNow() - since;
+
 	(void)instance;
 	say("status cpu %.1f%%, flash erases %u words %u most %u, radio tx %u rx %u missed %u listening %.1f s",
-		100.0 * (double)clockBusy() / (double)(clockNow() ? clockNow() : 1), flashErases(), flashWords(), flashMostErases(),
+		100.0 * (double)(clockBusy() - busy) / (double)(passed ? passed : 1), flashErases(), flashWords(), flashMostErases(),
 		gapSent(), gapReceived(), gapMissed(), (double)gapListened() / (double)SECOND);
+	busy = clockBusy();
+	since = clockNow();
+	if (xsHeapPeak())
+		say("status heap %u of at most %u B", xsHeap(), xsHeapPeak());
 	clockSet(ALARM_STATUS, clockNow() + (uint64_t)(options.statusEvery * (double)SECOND));
 }
 
@@ -150,6 +158,9 @@ static void tellFigures(void)
 		"uart0 tx %u rx %u, uart1 tx %u rx %u, resets %u, refused %u\n", gapSent(), gapReceived(), gapMissed(),
 		softdeviceEventsDropped(), socBlocks(), twimTransfers(), flashErases(), flashWords(), uarteSent(0), uarteReceived(0),
 		uarteSent(1), uarteReceived(1), resets(), refusals());
+	if (xsHeapPeak())
+		fprintf(stderr, "JavaScript heap %u B at most; flash page erased most: %u times; radio listened %.3f s\n", xsHeapPeak(),
+			flashMostErases(), (double)gapListened() / (double)SECOND);
 	softdeviceTell();
 }
 

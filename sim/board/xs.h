@@ -6,5 +6,8 @@
 
 /* Watches those of its functions that the image has. */
 void xsBegin(void);
+/* Bytes of slots and chunks in use now, garbage with them, and the most there ever were; 0 when the image has no machine. */
+uint32_t xsHeap(void);
+uint32_t xsHeapPeak(void);
 
 #endif
