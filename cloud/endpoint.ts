@@ -447,9 +447,14 @@ export class CloudEndpoint {
         metrics.readings.add("duplicate");
         continue;
       }
-      metrics.readings.add("stored");
-      if (device.last === undefined || reading.time >= device.last.time) device.last = reading;
-      if (live.wanted("reading")) live.emit("reading", readingJson(reading, registry.nameOf));
+      const isCorrected = reading.id < 0;
+      reading.id = Math.abs(reading.id);
+      metrics.readings.add(isCorrected ? "corrected" : "stored");
+      const { last } = device;
+      if (last === undefined || reading.time >= last.time || reading.id === last.id) device.last = reading;
+      if (!live.wanted("reading")) continue;
+      const json = readingJson(reading, registry.nameOf);
+      live.emit("reading", isCorrected ? { ...json, corrected: true } : json);
     }
     this.downlinks.heard(device, this.#now);
   }

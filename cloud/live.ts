@@ -3,7 +3,7 @@ import type { RequestJson } from "./request-json.js";
 
 /** What happens on the server, as it happens; what `GET /api/stream` sends on. */
 export interface LiveEvents {
-  /** After the commit; not for a reading that was stored before. */
+  /** After the commit; for a reading that was stored before only when its time was corrected. */
   reading: ReadingJson;
   /** Security and system; the same `id` again when its count grows. */
   event: EventJson;

@@ -24,7 +24,7 @@ export class Metrics {
   readonly requests = new Counters();
   /** "in" and "out". */
   readonly datagrams = new Counters();
-  /** "stored" and "duplicate". */
+  /** "stored", "duplicate", and "corrected": the time of one that was stored before. */
   readonly readings = new Counters();
   readonly events = new Counters();
   /** Requests to nodes by how they ended: "answered" and "failed". */

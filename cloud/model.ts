@@ -10,7 +10,10 @@ export type NodeKind = (typeof NODE_KINDS)[number];
 
 /** A reading as it is kept. Integers in the units of the wire, so that nothing is rounded on the way to the disk. */
 export interface ReadingRecord {
-  /** Row number; 0 until stored, and for a reading that was stored before. */
+  /**
+   * Row number; 0 until stored, and for a reading that was stored before; of such a one the number's negative, when this
+   * copy has corrected its time.
+   */
   id: number;
   /** {@link NodeRecord.id} */
   readonly node: number;
@@ -44,6 +47,8 @@ export interface ReadingJson {
   readonly received: string;
   readonly gateway?: string;
   readonly hops?: number;
+  /** In the stream: it was told of before, with a time that was wrong. */
+  readonly corrected?: true;
 }
 
 export const EVENT_KINDS = ["security", "system"] as const;

@@ -131,6 +131,8 @@ export class NodeCard {
 
   add(reading: ReadingJson): void {
     this.update(withReading(this.#node, reading));
+    // Its point is there already, at another time; the next look at the history puts it right.
+    if (reading.corrected) return;
     this.#series.add(Date.parse(reading.time) / 1000, reading.temperature ?? null, reading.humidity ?? null);
   }
 

@@ -6,7 +6,14 @@ import type { PostgresNodes } from "./postgres-nodes.js";
 import { FIRST_BLOCK, type SequenceStock } from "./postgres-sequences.js";
 import { CHANNEL } from "./postgres-watch.js";
 import { fromRow, type Row } from "./rows.js";
-import type { AcceptedRequest, Batch, ContextState, Outcome, ReplayRecord } from "./store.js";
+import {
+  type AcceptedRequest,
+  AGE_RESOLUTION,
+  type Batch,
+  type ContextState,
+  type Outcome,
+  type ReplayRecord,
+} from "./store.js";
 
 /**
  * The whole commit as one statement: one way to the database and back, one transaction.
@@ -37,13 +44,17 @@ WITH held AS MATERIALIZED (
   WHERE (SELECT held FROM whole)
   ON CONFLICT (context, partial_iv, position) DO NOTHING
   RETURNING id, context, partial_iv, position
-), put_out AS (
-  INSERT INTO outbox (reading) SELECT id FROM stored WHERE $48::bigint = 1
 ), mended AS (
   UPDATE readings r SET time = m.time
   FROM unnest($44::bigint[], $45::bigint[], $46::bigint[], $47::bigint[]) AS m (context, partial_iv, position, time)
-  WHERE r.context = m.context AND r.partial_iv = m.partial_iv AND r.position = m.position AND r.time > m.time
+  WHERE r.context = m.context AND r.partial_iv = m.partial_iv AND r.position = m.position
+    AND r.time > m.time + ${AGE_RESOLUTION}
     AND (SELECT held FROM whole)
+  RETURNING r.id, r.context, r.partial_iv, r.position
+), put_out AS (
+  INSERT INTO outbox (reading)
+  SELECT id FROM (SELECT id FROM stored UNION ALL SELECT id FROM mended) o WHERE $48::bigint = 1
+  ON CONFLICT (reading) DO UPDATE SET taken = NULL
 ), put_sealed AS (
   INSERT INTO sealed (context, partial_iv, received, message)
   SELECT * FROM unnest($19::bigint[], $20::bigint[], $21::bigint[], $22::bytea[])
@@ -69,7 +80,8 @@ WITH held AS MATERIALIZED (
 )
 SELECT (SELECT coalesce(array_agg(id::bigint), '{}') FROM held) AS held, coalesce(array_agg(id), '{}') AS ids,
   coalesce(array_agg(context::bigint), '{}') AS contexts, coalesce(array_agg(partial_iv), '{}') AS "partialIvs",
-  coalesce(array_agg(position::bigint), '{}') AS positions
+  coalesce(array_agg(position::bigint), '{}') AS positions,
+  (SELECT coalesce(json_object_agg(concat_ws(' ', context, partial_iv, position), id), '{}') FROM mended) AS mended
 FROM stored`;
 
 interface Answer {
@@ -78,6 +90,8 @@ interface Answer {
   readonly contexts: readonly number[];
   readonly partialIvs: readonly number[];
   readonly positions: readonly number[];
+  /** Rows of readings whose time was corrected, by the readings' names. */
+  readonly mended: Readonly<Record<string, number>>;
 }
 
 const FIGURES = ["rsrp", "queue", "battery", "dropped", "heard"] as const;
@@ -335,20 +349,26 @@ function nameOf({ id }: ContextState, { partialIv, position }: ReadingRecord): s
   return `${id} ${partialIv} ${position}`;
 }
 
-/** Gives readings the numbers of their rows; those that were there before have 0. */
+/** Gives readings the numbers of their rows, as `ReadingRecord.id` says. */
 function number(
   requests: readonly AcceptedRequest[],
-  { ids, contexts, partialIvs, positions }: Answer,
+  { ids, contexts, partialIvs, positions, mended }: Answer,
 ): void {
   // Rows come back in the order they went in, without those that were there.
   let at = 0;
-  for (const { context, readings } of requests) {
+  const copies = copiesIn(requests);
+  for (const { context, readings, partialIv: carrier } of requests) {
     for (const reading of readings) {
       const isNew =
         contexts[at] === context.id &&
         partialIvs[at] === reading.partialIv &&
         positions[at] === reading.position;
-      reading.id = isNew ? ids[at++] : 0;
+      if (isNew) reading.id = ids[at++];
+      else {
+        const row = reading.partialIv === carrier ? undefined : mended[nameOf(context, reading)];
+        const corrects = row !== undefined && reading.time === copies.get(nameOf(context, reading))?.time;
+        reading.id = corrects ? -row : 0;
+      }
     }
   }
 }

@@ -30,9 +30,12 @@ export class PostgresOutbox implements Outbox {
   }
 
   async passed(readings: readonly ReadingRecord[]): Promise<void> {
-    await this.#database.queries.query("DELETE FROM outbox WHERE reading = ANY ($1)", [
-      readings.map(({ id }) => id),
-    ]);
+    // What was corrected meanwhile leaves once more.
+    await this.#database.queries.query(
+      `DELETE FROM outbox USING unnest($1::bigint[], $2::bigint[]) AS p (id, time)
+       WHERE reading = p.id AND NOT EXISTS (SELECT 1 FROM readings r WHERE r.id = p.id AND r.time <> p.time)`,
+      [readings.map(({ id }) => id), readings.map(({ time }) => time)],
+    );
   }
 
   async giveBack(readings: readonly ReadingRecord[]): Promise<void> {

@@ -1,6 +1,6 @@
 import type Database from "better-sqlite3";
 import { nullable } from "./rows.js";
-import type { Batch, ContextState, Outcome } from "./store.js";
+import { AGE_RESOLUTION, type Batch, type ContextState, type Outcome } from "./store.js";
 
 /** The hot path: all statements prepared once, one transaction for each batch. */
 export function prepareCommit(
@@ -11,8 +11,8 @@ export function prepareCommit(
     INSERT INTO readings (node, time, temperature, humidity, battery, received, gateway, hops, context, partial_iv, position)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (context, partial_iv, position) DO NOTHING`);
   // A copy that waited less on its way says better when the reading was measured.
-  const mendTime = database.prepare(
-    "UPDATE readings SET time = ? WHERE context = ? AND partial_iv = ? AND position = ? AND time > ?",
+  const mendTime = database.prepare<unknown[], { id: number }>(
+    `UPDATE readings SET time = ? WHERE context = ? AND partial_iv = ? AND position = ? AND time > ? + ${AGE_RESOLUTION} RETURNING id`,
   );
   const updateReplay = database.prepare(`
     UPDATE contexts SET replay_highest = ?, replay_seen = ?, last_request = ?, last_answer = ? WHERE id = ?`);
@@ -27,7 +27,7 @@ export function prepareCommit(
   const insertSealed = database.prepare(
     "INSERT OR IGNORE INTO sealed (context, partial_iv, received, message) VALUES (?, ?, ?, ?)",
   );
-  const putOut = database.prepare("INSERT INTO outbox (reading) VALUES (?)");
+  const putOut = database.prepare("INSERT OR IGNORE INTO outbox (reading) VALUES (?)");
   const upsertEvent = database.prepare(`
     INSERT INTO events (id, time, last, count, kind, severity, node, gateway, reason, detail)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -66,7 +66,10 @@ export function prepareCommit(
         if (outbox.enabled && changes > 0) putOut.run(lastInsertRowid);
         if (changes === 0 && reading.partialIv !== request.partialIv) {
           const { time, partialIv, position } = reading;
-          mendTime.run(time, context.id, partialIv, position, time);
+          const mended = mendTime.get(time, context.id, partialIv, position, time);
+          if (mended === undefined) continue;
+          reading.id = -mended.id;
+          if (outbox.enabled) putOut.run(mended.id);
         }
       }
       if (request.sealed !== undefined) {

@@ -23,10 +23,13 @@ export class SqliteOutbox implements Outbox {
   }
 
   async passed(readings: readonly ReadingRecord[]): Promise<void> {
-    const remove = this.#database.prepare("DELETE FROM outbox WHERE reading = ?");
+    // What was corrected meanwhile leaves once more.
+    const remove = this.#database.prepare(
+      "DELETE FROM outbox WHERE reading = ? AND NOT EXISTS (SELECT 1 FROM readings WHERE id = reading AND time <> ?)",
+    );
     this.#database
       .transaction(() => {
-        for (const { id } of readings) remove.run(id);
+        for (const { id, time } of readings) remove.run(id, time);
       })
       .immediate();
   }

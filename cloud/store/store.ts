@@ -129,6 +129,9 @@ export interface HealthPoint {
 }
 
 /** A request that passed the replay window in memory, and what it brings. */
+/** ms. Ages are told in seconds: a copy whose time is earlier by less says nothing better. */
+export const AGE_RESOLUTION = 1000;
+
 export interface AcceptedRequest {
   /** Of a takeover: gets its number with the commit. */
   readonly context: ContextState;

@@ -116,6 +116,23 @@ describe("cloud endpoint", () => {
       assert.equal(bench.cloud.metrics.readings.get("duplicate"), 2);
     });
 
+    it("is told of once more when it shows that its time was wrong", async () => {
+      // It waited for ten minutes in a gateway, and nobody knew.
+      const late = node.reading(2000);
+      bench.pass(600_000);
+      bench.receive(late.datagram);
+      const again = node.readings([
+        { age: 600, temperature: 2000, firstCarriage: { partialIv: late.partialIv, index: 0 } },
+      ]);
+      bench.receive(again.datagram);
+      const [first, second] = bench.live.reading;
+      assert.equal(Date.parse(first.time) - Date.parse(second.time), 600_000);
+      assert.deepEqual([first.corrected, second.corrected], [undefined, true]);
+      assert.equal(bench.cloud.registry.get("node-1")?.last?.time, second.time);
+      assert.equal((await bench.cloud.store.readings({ limit: 9 })).length, 1);
+      assert.equal(bench.cloud.metrics.readings.get("corrected"), 1);
+    });
+
     it("is stored when the server had never seen it", async () => {
       const lost = node.reading(2000);
       const again = node.readings([

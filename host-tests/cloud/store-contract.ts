@@ -318,30 +318,55 @@ export function describeStore(name: string, place: (suite: Mocha.Context) => Pro
 
       it("keeps the earliest time that the copies of a reading give it", async () => {
         const a = await register("a", 1);
-        const first = readingOf(a, 5, { time: START + 600 });
+        const first = readingOf(a, 5, { time: START + 600_000 });
         await commit(store, { requests: [request(a.keys, 5, [first])] });
         const timed = (partialIv: number, time: number, fields: Partial<ReadingRecord> = {}) =>
-          readingOf(a, partialIv, { time: START + time, ...fields });
+          readingOf(a, partialIv, { time: START + time * 1000, ...fields });
         const [later, earlier, other] = [timed(5, 700), timed(5, 20), timed(5, 30, { position: 1 })];
         await commit(store, {
           requests: [request(a.keys, 7, [later]), request(a.keys, 8, [earlier, other])],
         });
-        assert.deepEqual([later.id, earlier.id], [0, 0]);
+        assert.deepEqual([later.id, earlier.id], [0, -first.id], "only what corrects is said to");
+        const almost = timed(5, 19.5);
+        await commit(store, { requests: [request(a.keys, 11, [almost])] });
+        assert.equal(almost.id, 0, "ages are told in seconds");
         const times = async () =>
           (await store.readings(all)).map(({ partialIv, position, time }) => [
             partialIv,
             position,
-            time - START,
+            (time - START) / 1000,
           ]);
         assert.deepEqual(await times(), [
           [5, 0, 20],
           [5, 1, 30],
         ]);
         // The first carriage and a copy of it in one batch.
-        const [fresh, copy] = [timed(9, 900), timed(9, 800)];
-        await commit(store, { requests: [request(a.keys, 9, [fresh]), request(a.keys, 10, [copy])] });
-        assert.deepEqual([fresh.id > 0, copy.id], [true, 0]);
-        assert.deepEqual((await times())[2], [9, 0, 800]);
+        const [fresh, copy] = [timed(12, 900), timed(12, 800)];
+        await commit(store, { requests: [request(a.keys, 12, [fresh]), request(a.keys, 13, [copy])] });
+        assert.ok(fresh.id > 0 && copy.id <= 0);
+        assert.deepEqual((await times())[2], [12, 0, 800]);
+      });
+
+      it("puts what it corrects into the outbox again", async () => {
+        const a = await register("a", 1);
+        store.outbox.enabled = true;
+        const copy = (carrier: number, time: number) =>
+          commit(store, {
+            requests: [request(a.keys, carrier, [readingOf(a, 5, { time: START + time * 1000 })])],
+          });
+        const times = async () => (await store.outbox.take(9)).map(({ time }) => (time - START) / 1000);
+        await copy(5, 600);
+        const taken = await store.outbox.take(9);
+        assert.equal(taken.length, 1);
+        // While it is on its way, which it then still is.
+        await copy(7, 400);
+        await store.outbox.passed(taken);
+        assert.deepEqual(await times(), [400]);
+        await store.outbox.passed(await store.readings({ limit: 9 }));
+        await copy(8, 500);
+        assert.deepEqual(await times(), []);
+        await copy(9, 300);
+        assert.deepEqual(await times(), [300]);
       });
 
       it("of nothing is one too", async () => {
