@@ -50,44 +50,37 @@ export function queryRoutes(app: FastifyInstance, { registry, store }: HttpConte
     },
   );
 
-  app.get<{ Querystring: { node: string; from: string; to: string; points: number } }>(
-    "/api/series",
-    query(
-      described("Means of a node's readings over equal spans of time", "history", { 200: list("Point") }),
-      {
-        node: NAME,
-        from: TIME,
-        to: TIME,
-        points: { type: "integer", minimum: 1, maximum: 2000, default: 300 },
+  /** What was over equal spans of time. */
+  const seriesRoute = <Point extends { readonly time: number }>(
+    path: string,
+    summary: string,
+    schema: string,
+    read: (node: number, from: number, to: number, points: number) => Promise<Point[]>,
+  ) =>
+    app.get<{ Querystring: { node: string; from: string; to: string; points: number } }>(
+      path,
+      query(
+        described(summary, "history", { 200: list(schema) }),
+        {
+          node: NAME,
+          from: TIME,
+          to: TIME,
+          points: { type: "integer", minimum: 1, maximum: 2000, default: 300 },
+        },
+        ["node", "from", "to"],
+      ),
+      async (request) => {
+        const { node, from, to, points } = request.query;
+        const span = range(from, to);
+        const series = await read(numberOf(registry, node), span.from!, span.to!, points);
+        return series.map((point) => ({ ...point, time: iso(point.time) }));
       },
-      ["node", "from", "to"],
-    ),
-    async (request) => {
-      const { node, from, to, points } = request.query;
-      const span = range(from, to);
-      const series = await store.series(numberOf(registry, node), span.from!, span.to!, points);
-      return series.map((point) => ({ ...point, time: iso(point.time) }));
-    },
+    );
+  seriesRoute("/api/series", "Means of a node's readings over equal spans of time", "Point", (...wanted) =>
+    store.series(...wanted),
   );
-
-  app.get<{ Querystring: { node: string; from: string; to: string; points: number } }>(
-    "/api/health",
-    query(
-      described("A gateway's reports over equal spans of time", "history", { 200: list("Reported") }),
-      {
-        node: NAME,
-        from: TIME,
-        to: TIME,
-        points: { type: "integer", minimum: 1, maximum: 2000, default: 300 },
-      },
-      ["node", "from", "to"],
-    ),
-    async (request) => {
-      const { node, from, to, points } = request.query;
-      const span = range(from, to);
-      const series = await store.healthSeries(numberOf(registry, node), span.from!, span.to!, points);
-      return series.map((point) => ({ ...point, time: iso(point.time) }));
-    },
+  seriesRoute("/api/health", "A gateway's reports over equal spans of time", "Reported", (...wanted) =>
+    store.healthSeries(...wanted),
   );
 
   app.get<{ Querystring: { node?: string; from?: string; to?: string; format: ExportName } }>(

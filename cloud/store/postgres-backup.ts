@@ -56,6 +56,10 @@ const TABLES: readonly Table[] = [
   table("events", "id, time, last, count, kind, severity, node, gateway, reason, detail"),
   table("health", "node, time, source, body"),
   table("health_history", "node, time, rsrp, queue, battery, dropped, heard"),
+  table(
+    "health_hourly",
+    "node, time, count, rsrp, rsrp_min, rsrp_max, queue, queue_max, battery, dropped, heard",
+  ),
 ];
 
 /** Rows that are in hand at a time. */

@@ -11,6 +11,8 @@ import type {
   SeriesPoint,
 } from "./store.js";
 
+const HOUR = 3_600_000;
+
 /** Raw readings and the means that older ones have become, weighted alike. */
 const SERIES = `
   SELECT trunc(sum(time * count) / sum(count))::bigint AS time, sum(count) AS count,
@@ -95,12 +97,21 @@ export class PostgresHistory {
 
   async healthSeries(node: number, from: number, to: number, points: number): Promise<HealthPoint[]> {
     const span = Math.max(1, Math.ceil((to - from + 1) / points));
-    const mean = (column: string) => `avg(${column})::double precision`;
+    const mean = (column: string) =>
+      `(sum(${column} * count) / sum(count) FILTER (WHERE ${column} IS NOT NULL))::double precision`;
     const { rows } = await this.#queries.query<HealthPoint>(
-      `SELECT trunc(avg(time))::bigint AS time, count(*) AS count, ${mean("rsrp")} AS rsrp, min(rsrp) AS "rsrpMin",
-         max(rsrp) AS "rsrpMax", ${mean("queue")} AS queue, max(queue) AS "queueMax",
-         ${mean("battery")} / 1000 AS battery, max(dropped) AS dropped, ${mean("heard")} AS heard
-       FROM health_history WHERE node = $1 AND time BETWEEN $2 AND $3
+      `SELECT trunc(sum(time * count) / sum(count))::bigint AS time, sum(count)::bigint AS count,
+         ${mean("rsrp")} AS rsrp, min(rsrp_min) AS "rsrpMin", max(rsrp_max) AS "rsrpMax",
+         ${mean("queue")} AS queue, max(queue_max) AS "queueMax", ${mean("battery")} / 1000 AS battery,
+         max(dropped) AS dropped, ${mean("heard")} AS heard
+       FROM (
+         SELECT time, 1::numeric AS count, rsrp, rsrp AS rsrp_min, rsrp AS rsrp_max, queue, queue AS queue_max, battery,
+           dropped, heard
+         FROM health_history WHERE node = $1 AND time BETWEEN $2 AND $3
+         UNION ALL
+         SELECT time + ${HOUR / 2}, count, rsrp, rsrp_min, rsrp_max, queue, queue_max, battery, dropped, heard
+         FROM health_hourly WHERE node = $1 AND time BETWEEN $2 AND $3
+       ) h
        GROUP BY (time - $2) / $4::bigint ORDER BY 1`,
       [node, from, to, span],
     );

@@ -42,8 +42,15 @@ const DAILY = `${INTO_MEANS}
     max(temperature_max), ${weighted("humidity")}, min(humidity_min), max(humidity_max), ${weighted("battery")}
   FROM means WHERE span = ${HOUR} AND time >= $1 AND time < $2 GROUP BY node ${MERGE}`;
 
+/** An hour that is thinned twice, because a report came late, keeps what it had. */
+const HEALTH = `
+  INSERT INTO health_hourly (node, time, count, rsrp, rsrp_min, rsrp_max, queue, queue_max, battery, dropped, heard)
+  SELECT node, $1::bigint, count(*), avg(rsrp), min(rsrp), max(rsrp), avg(queue), max(queue), avg(battery),
+    max(dropped), avg(heard)
+  FROM health_history WHERE time >= $1 AND time < $2 GROUP BY node ON CONFLICT DO NOTHING`;
+
 /**
- * As `thin` for SQLite: readings become hourly means, these daily ones, at most one hour and one day at a time. Of
+ * As `thin` for SQLite: readings become hourly means, these daily ones; gateways' reports hourly ones; at most one hour and one day at a time. Of
  * several servers one does it.
  * @returns whether there is more to do
  */
@@ -62,10 +69,14 @@ export function thinPostgres(database: PostgresDatabase, keep: Keep, now: number
       ]),
       await piece(client, now, keep.hourly, DAY, means(HOUR), [DAILY, forget(HOUR)]),
       await piece(client, now, keep.daily, DAY, means(DAY), [forget(DAY)]),
+      await piece(client, now, keep.raw, HOUR, "SELECT min(time) AS time FROM health_history", [
+        HEALTH,
+        "DELETE FROM health_history WHERE time >= $1 AND time < $2",
+      ]),
+      await piece(client, now, keep.hourly, DAY, "SELECT min(time) AS time FROM health_hourly", [
+        "DELETE FROM health_hourly WHERE time >= $1 AND time < $2",
+      ]),
     ];
-    if (keep.raw !== undefined) {
-      await client.query("DELETE FROM health_history WHERE time < $1", [now - keep.raw]);
-    }
     if (keep.sealed !== undefined) {
       await client.query("DELETE FROM sealed WHERE received < $1", [now - keep.sealed]);
     }

@@ -138,6 +138,23 @@ const STEPS: readonly string[] = [
   );
   CREATE INDEX health_by_time ON health_history (time);
   `,
+  `
+  CREATE TABLE health_hourly (
+    node integer NOT NULL,
+    time bigint NOT NULL,
+    count integer NOT NULL,
+    rsrp double precision,
+    rsrp_min integer,
+    rsrp_max integer,
+    queue double precision,
+    queue_max integer,
+    battery double precision,
+    dropped bigint,
+    heard double precision,
+    PRIMARY KEY (node, time)
+  );
+  CREATE INDEX health_hourly_by_time ON health_hourly (time);
+  `,
 ];
 
 export const POSTGRES_VERSION = STEPS.length;
@@ -153,6 +170,7 @@ const TABLES = [
   "health",
   "outbox",
   "health_history",
+  "health_hourly",
 ];
 
 /**

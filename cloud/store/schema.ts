@@ -130,6 +130,24 @@ const STEPS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX health_by_time ON health_history (time);
   `,
+  `
+  -- What older ones of them have become, one row an hour.
+  CREATE TABLE health_hourly (
+    node INTEGER NOT NULL REFERENCES nodes (id),
+    time INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    rsrp REAL,
+    rsrp_min INTEGER,
+    rsrp_max INTEGER,
+    queue REAL,
+    queue_max INTEGER,
+    battery REAL,
+    dropped INTEGER,
+    heard REAL,
+    PRIMARY KEY (node, time)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX health_hourly_by_time ON health_hourly (time);
+  `,
 ];
 
 export const SCHEMA_VERSION = STEPS.length;

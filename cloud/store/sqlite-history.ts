@@ -10,6 +10,8 @@ import type {
   SeriesPoint,
 } from "./store.js";
 
+const HOUR = 3_600_000;
+
 /** Looking back: readings, means of them, events, sealed messages. */
 export class History {
   readonly #database: Database.Database;
@@ -43,12 +45,22 @@ export class History {
 
   healthSeries(node: number, from: number, to: number, points: number): HealthPoint[] {
     const span = Math.max(1, Math.ceil((to - from + 1) / points));
+    const mean = (column: string) =>
+      `sum(${column} * count) / sum(count) FILTER (WHERE ${column} IS NOT NULL)`;
     return this.#database
       .prepare<[{ node: number; from: number; to: number; span: number }], HealthPoint>(
-        `SELECT CAST(avg(time) AS INTEGER) AS time, count(*) AS count, avg(rsrp) AS rsrp, min(rsrp) AS rsrpMin,
-           max(rsrp) AS rsrpMax, avg(queue) AS queue, max(queue) AS queueMax, avg(battery) / 1000 AS battery,
-           max(dropped) AS dropped, avg(heard) AS heard
-         FROM health_history WHERE node = @node AND time BETWEEN @from AND @to
+        `SELECT CAST(sum(time * count) / sum(count) AS INTEGER) AS time, sum(count) AS count,
+           ${mean("rsrp")} AS rsrp, min(rsrp_min) AS rsrpMin, max(rsrp_max) AS rsrpMax,
+           ${mean("queue")} AS queue, max(queue_max) AS queueMax, ${mean("battery")} / 1000 AS battery,
+           max(dropped) AS dropped, ${mean("heard")} AS heard
+         FROM (
+           SELECT time, 1.0 AS count, rsrp, rsrp AS rsrp_min, rsrp AS rsrp_max, queue, queue AS queue_max, battery,
+             dropped, heard
+           FROM health_history WHERE node = @node AND time BETWEEN @from AND @to
+           UNION ALL
+           SELECT time + ${HOUR / 2}, count, rsrp, rsrp_min, rsrp_max, queue, queue_max, battery, dropped, heard
+           FROM health_hourly WHERE node = @node AND time BETWEEN @from AND @to
+         )
          GROUP BY (time - CAST(@from AS INTEGER)) / CAST(@span AS INTEGER) ORDER BY 1`,
       )
       .all({ node, from, to, span });

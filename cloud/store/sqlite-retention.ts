@@ -45,8 +45,15 @@ const DAILY = `
     max(temperature_max), ${weighted("humidity")}, min(humidity_min), max(humidity_max), ${weighted("battery")}
   FROM means WHERE span = ${HOUR} AND time >= @from AND time < @to GROUP BY node ${MERGE}`;
 
+/** An hour that is thinned twice, because a report came late, keeps what it had. */
+const HEALTH = `
+  INSERT OR IGNORE INTO health_hourly (node, time, count, rsrp, rsrp_min, rsrp_max, queue, queue_max, battery, dropped, heard)
+  SELECT node, CAST(@from AS INTEGER), count(*), avg(rsrp), min(rsrp), max(rsrp), avg(queue), max(queue), avg(battery),
+    max(dropped), avg(heard)
+  FROM health_history WHERE time >= @from AND time < @to GROUP BY node`;
+
 /**
- * Lets go of what is older than it is to be kept: readings become hourly means, these daily ones. Does at most one hour
+ * Lets go of what is older than it is to be kept: readings become hourly means, these daily ones; gateways' reports hourly ones. Does at most one hour
  * of readings and one day of means at a time, because nobody else can write meanwhile.
  * @returns whether there is more to do
  */
@@ -84,8 +91,20 @@ export function thin(database: Database.Database, keep: Keep, now: number): bool
   const forget = (span: number) => `DELETE FROM means WHERE span = ${span} AND time >= @from AND time < @to`;
   piece(means(HOUR), DAY, keep.hourly, DAILY, forget(HOUR));
   piece(means(DAY), DAY, keep.daily, "", forget(DAY));
-  if (keep.raw !== undefined)
-    database.prepare("DELETE FROM health_history WHERE time < ?").run(now - keep.raw);
+  piece(
+    "SELECT min(time) AS time FROM health_history",
+    HOUR,
+    keep.raw,
+    HEALTH,
+    "DELETE FROM health_history WHERE time >= @from AND time < @to",
+  );
+  piece(
+    "SELECT min(time) AS time FROM health_hourly",
+    DAY,
+    keep.hourly,
+    "",
+    "DELETE FROM health_hourly WHERE time >= @from AND time < @to",
+  );
   if (keep.sealed !== undefined) {
     database.prepare("DELETE FROM sealed WHERE received < ?").run(now - keep.sealed);
   }

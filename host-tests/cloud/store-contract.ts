@@ -659,8 +659,15 @@ export function describeStore(name: string, place: (suite: Mocha.Context) => Pro
           })),
         );
         await reopen();
-        await store.thin({ raw: HOUR }, START + HOUR + 3 * MINUTE);
-        assert.equal((await store.healthSeries(gateway.node.id, START, START + HOUR, 1))[0].count, 3);
+        // Whole hours become means.
+        const hour = Math.floor(START / HOUR) * HOUR;
+        const [before] = await store.healthSeries(gateway.node.id, hour, hour + HOUR - 1, 1);
+        await store.thin({ raw: HOUR, hourly: DAY }, hour + 2 * HOUR);
+        assert.deepEqual(await store.healthSeries(gateway.node.id, hour, hour + HOUR - 1, 1), [
+          { ...before, time: hour + HOUR / 2 },
+        ]);
+        await store.thin({ raw: HOUR, hourly: DAY }, hour + 3 * DAY);
+        assert.deepEqual(await store.healthSeries(gateway.node.id, hour, hour + HOUR - 1, 1), []);
       });
 
       it("finds events by kind, name and time, the newest first", async () => {
