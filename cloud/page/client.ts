@@ -76,7 +76,14 @@ function nodePath(name: string): string {
   return `/api/nodes/${encodeURIComponent(name)}`;
 }
 
+/** Whom the server takes us for. */
+export interface Session {
+  readonly name: string;
+  readonly role: string;
+}
+
 export const api = {
+  session: () => get<Session>("/api/session"),
   summary: () => get<SummaryJson>("/api/summary"),
   alarms: () => getPage<AlarmJson>("/api/alarms", { limit: 500 }),
   mesh: (gateway?: string) => get<MeshJson>("/api/mesh", { gateway }),

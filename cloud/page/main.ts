@@ -162,6 +162,22 @@ const pulseSoon = throttled(SOON_MS, () => {
   if (connected) pulse().catch(() => {});
 });
 
+/** Who we are here: what a token is worth, or being on the server's own machine. */
+const access = button(
+  "Token",
+  () => void dialog.ask("With a token, this page can change things: for as long as this tab is open."),
+  {
+    "data-testid": "open-token",
+    "aria-haspopup": "dialog",
+  },
+);
+
+async function showRole(): Promise<void> {
+  const { name, role } = await api.session();
+  setText(access, `${role[0].toUpperCase()}${role.slice(1)}`);
+  access.title = `${name}: change the access token`;
+}
+
 function showConnection(state: Connection): void {
   const element = byId("connection");
   if (element.dataset.state === state) return;
@@ -175,7 +191,9 @@ function showConnection(state: Connection): void {
       locked: "Looking from here takes a token",
     }[state],
   );
-  if (state === "locked") void dialog.ask("Looking at this server from here takes an access token.");
+  if (state !== "locked") return;
+  setText(access, "Token");
+  void dialog.ask("Looking at this server from here takes an access token.");
 }
 
 const reconnect = listen({
@@ -185,6 +203,7 @@ const reconnect = listen({
     // Whatever was missed in between: the stream itself has no memory.
     if (connected) {
       pulse().catch(() => {});
+      showRole().catch(() => {});
       void load();
     }
   },
@@ -207,16 +226,7 @@ const reconnect = listen({
   onRequest: (request) => view?.onRequest?.(request),
 });
 
-byId("access").append(
-  button(
-    "Token",
-    () => void dialog.ask("With a token, this page can change things: for as long as this tab is open."),
-    {
-      "data-testid": "open-token",
-      "aria-haspopup": "dialog",
-    },
-  ),
-);
+byId("access").append(access);
 dialog.onChange = () => {
   showConnection("connecting");
   reconnect();

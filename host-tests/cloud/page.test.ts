@@ -69,6 +69,8 @@ describe("cloud page", function () {
     assert.equal(await one.getByTestId("battery").textContent(), "2.95 V");
     assert.match((await one.getByTestId("hops").textContent()) ?? "", /2 hops → gateway-1/);
     assert.equal(await page.getByTestId("count-reporting").textContent(), "1");
+    // On the server's own machine one may look.
+    await page.getByTestId("open-token").filter({ hasText: "Viewer" }).waitFor();
     const map = page.getByTestId("map").locator("svg");
     assert.match((await map.getAttribute("aria-label")) ?? "", /gateway-1 hears 1 node over 2 hops/);
     assert.equal(await page.locator('.map-node[data-name="node-1"]').getAttribute("data-state"), "fresh");
@@ -154,6 +156,7 @@ describe("cloud page", function () {
     await page.locator("#token-why").filter({ hasText: "wrong token" }).waitFor();
     await page.getByTestId("token").fill(bench.server.apiToken);
     await page.getByTestId("use-token").click();
+    await page.getByTestId("open-token").filter({ hasText: "Admin" }).waitFor();
     const requests = page.getByTestId("request");
     await bench.send(node.reading(2100).datagram);
     await requests.filter({ hasText: "GET /settings" }).filter({ hasText: "answered" }).waitFor();
