@@ -54,9 +54,10 @@ static void look(int64_t nanoseconds)
 			pace.ready[i](pace.fds[i].fd);
 }
 
+/* Rounded up: a wait that ends before its moment would be asked for again without end where time only passes in waits. */
 static int64_t toNanoseconds(int64_t duration)
 {
-	return duration / (int64_t)(MICROSECOND / 1000);
+	return (duration + (int64_t)(MICROSECOND / 1000) - 1) / (int64_t)(MICROSECOND / 1000);
 }
 
 static void lookAgain(void)
