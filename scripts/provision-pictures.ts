@@ -26,7 +26,7 @@ const draw = (name: string, command: string, output: string) =>
 const env = { OSCORE_MESH_TOKEN: server.apiToken };
 const boards: PtyBoard[] = [];
 for (const [i, kind] of (["gateway", "relay", "node", "node"] as const).entries()) {
-  boards.push(await PtyBoard.plugIn(join(directory, `ttyACM${i}`), clock, kind));
+  boards.push(await PtyBoard.plugIn(join(directory, `ttyACM${i}`), clock, { kind }));
 }
 await provision(["init", "--name", "office", "--server", server.httpUrl ?? "", ...network], { env });
 const added = await atTerminal(["add", "gateway-1", "--port", boards[0].path, ...network], [], { env });

@@ -34,7 +34,7 @@ import { NetworkFile } from "../../scripts/provision/network-file.js";
 import { registrationOf, ServerClient } from "../../scripts/provision/server-client.js";
 import { PacedClock } from "../../sim/paced-clock.js";
 import { PASSPHRASE, provisionJson } from "./command.js";
-import { PtyBoard } from "./pty-board.js";
+import { type BoardOptions, PtyBoard } from "./pty-board.js";
 
 /**
  * Each command takes every sixth line, another one each, so that it does not take minutes; EVERY_LINE=1, as .ci/run has
@@ -127,11 +127,11 @@ describe("npm run provision, with the cable pulled for good at every line", func
     setRegistered(network, device, device.current);
     file.save();
     file.close();
-    return plug(`${path}-${name}`, chipId, storage);
+    return plug(`${path}-${name}`, { chipId, storage });
   }
 
-  async function plug(path: string, chipId?: Uint8Array, storage?: MemoryStore): Promise<PtyBoard> {
-    const board = await PtyBoard.plugIn(path, clock, "node", chipId, storage);
+  async function plug(path: string, options?: BoardOptions): Promise<PtyBoard> {
+    const board = await PtyBoard.plugIn(path, clock, options);
     boards.push(board);
     return board;
   }

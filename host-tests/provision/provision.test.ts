@@ -30,7 +30,7 @@ describe("npm run provision", function () {
   const before20 = process.env.OSCORE_MESH_TEST_SCRYPT;
   const at = (name: string) => join(directory, name);
   const plug = async (name: string, kind?: "node" | "relay" | "gateway") => {
-    const board = await PtyBoard.plugIn(at(name), clock, kind);
+    const board = await PtyBoard.plugIn(at(name), clock, kind === undefined ? {} : { kind });
     boards.push(board);
     return board;
   };

@@ -5,6 +5,7 @@ import { hostCrypto } from "#hal/crypto.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";
 import type { Kind } from "../../firmware/console/label.js";
 import { loadIdentity } from "../../firmware/roles/identity.js";
+import type { AdvertisingBearer } from "../../hal/hal.js";
 import { MemoryStore } from "../../hal/host/storage.js";
 import { SimulatedBoard } from "../../sim/board.js";
 import { VirtualInternet } from "../../sim/modem/virtual-network.js";
@@ -13,6 +14,14 @@ import { openPty, type Pty } from "../../sim/pty.js";
 import { Random } from "../../sim/random.js";
 
 const NEWLINE = 0x0a;
+
+export interface BoardOptions {
+  readonly kind?: Kind;
+  readonly chipId?: Uint8Array;
+  readonly storage?: MemoryStore;
+  /** Its radio; default: it is on no air. */
+  readonly bearer?: AdvertisingBearer;
+}
 
 export class PtyBoard {
   readonly path: string;
@@ -30,10 +39,11 @@ export class PtyBoard {
   #pty: Pty | undefined;
   #back: NodeJS.Timeout | undefined;
 
-  private constructor(path: string, kind: Kind, chipId: Uint8Array, clock: PacedClock, storage: MemoryStore) {
+  private constructor(path: string, clock: PacedClock, options: BoardOptions) {
+    const { kind = "node", chipId = hostCrypto.random(8), storage = new MemoryStore(), bearer } = options;
     this.path = path;
-    this.storage = storage;
     this.chipId = chipId;
+    this.storage = storage;
     this.#clock = clock;
     const internet = new VirtualInternet(clock);
     this.#board = new SimulatedBoard({
@@ -47,6 +57,7 @@ export class PtyBoard {
         server: { host: "192.0.2.1", port: 5683 },
         timeScale: 6,
       },
+      ...(bearer !== undefined && { bearer }),
       onOutput: (bytes) => {
         if (this.#crosses(bytes)) this.#pty?.write(bytes);
       },
@@ -54,14 +65,8 @@ export class PtyBoard {
   }
 
   /** @param path where its console is to be */
-  static async plugIn(
-    path: string,
-    clock: PacedClock,
-    kind: Kind = "node",
-    chipId: Uint8Array = hostCrypto.random(8),
-    storage = new MemoryStore(),
-  ): Promise<PtyBoard> {
-    const board = new PtyBoard(path, kind, chipId, clock, storage);
+  static async plugIn(path: string, clock: PacedClock, options: BoardOptions = {}): Promise<PtyBoard> {
+    const board = new PtyBoard(path, clock, options);
     clock.enter(() => board.#board.powerOn());
     await board.#connect();
     return board;

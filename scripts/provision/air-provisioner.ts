@@ -18,6 +18,9 @@ const SECURE_NETWORK = 0x01;
 const BEACON_LIFE = 12_000;
 /** A node's answer to a short message comes within this, over all hops, ms. */
 const ANSWER = 4000;
+/** The answer to a Configuration message, ms; and how long it is asked for, unless somebody has more or less patience. */
+const CONFIGURED = 6000;
+const PATIENCE = 30_000;
 
 export class AirProvisioner {
   readonly stack: MeshStack;
@@ -31,7 +34,8 @@ export class AirProvisioner {
   /** When each Device UUID was heard last. */
   readonly #beacons = new Map<string, number>();
 
-  constructor(bearer: AdvertisingBearer, clock: Clock, network: AirNetwork) {
+  /** @param patience how long a node is asked until it counts as away, ms */
+  constructor(bearer: AdvertisingBearer, clock: Clock, network: AirNetwork, patience = PATIENCE) {
     this.#network = network;
     this.#clock = clock;
     this.#bearer = bearer;
@@ -58,6 +62,8 @@ export class AirProvisioner {
       send: (destination, opcode, parameters, options) =>
         this.stack.send(destination, opcode, parameters, options),
       now: common.now,
+      timeout: CONFIGURED,
+      attempts: Math.max(1, Math.round(patience / CONFIGURED)),
     });
     this.stack.onAccess = (message) => {
       const { source, opcode, parameters, appKeyIndex } = message;

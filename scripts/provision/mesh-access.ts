@@ -14,7 +14,7 @@ import { type OpenPort, portOpener } from "./port.js";
 
 /**
  * Opens the mesh with the keys that it has: those before a refresh that is under way.
- * @param patience how long the bridge's cable is waited for, ms
+ * @param patience how long the bridge's cable is waited for, and a device that does not answer, ms
  * @throws WayError when the bridge cannot be reached
  */
 export async function openMesh(
@@ -36,7 +36,7 @@ export async function openMesh(
     },
   });
   bearer = new BridgedBearer(link, clock);
-  const air = new AirProvisioner(bearer, clock, { ...airNetwork(file), netKey, appKey });
+  const air = new AirProvisioner(bearer, clock, { ...airNetwork(file), netKey, appKey }, patience);
   const radio = bearer;
   const close = async () => {
     air.stop();
