@@ -4,10 +4,28 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import { createInterface } from "node:readline/promises";
-import { BuildFailed, buildImage, REPOSITORY, TARGETS, type Target } from "./board/build.js";
+import {
+  BuildFailed,
+  buildImage,
+  MODDABLE_WAYS,
+  type ModdableWay,
+  moddableTool,
+  REPOSITORY,
+  TARGETS,
+  type Target,
+} from "./board/build.js";
 import { findBuildTools, MissingTool, onPath } from "./board/tools.js";
 import { EXIT_USAGE, fail, newCommand } from "./cli.js";
-import { describeDrive, FlashFailed, probeCommands, putUf2, runTool, uf2Drives } from "./flash/put.js";
+import {
+  describeDrive,
+  FlashFailed,
+  isUf2Drive,
+  probeCommands,
+  putUf2,
+  runTool,
+  type ToolCommand,
+  uf2Drives,
+} from "./flash/put.js";
 import { BadImage, checkUf2, parseHex, toUf2 } from "./flash/uf2.js";
 import { portOpener } from "./provision/port.js";
 import { WayError } from "./provision/way.js";
@@ -23,6 +41,7 @@ interface Options {
   readonly image?: string;
   readonly uf2?: string | true;
   readonly probe?: string | true;
+  readonly moddable?: string | true;
   readonly port?: string;
   readonly softdevice?: boolean;
   readonly provision?: boolean;
@@ -39,10 +58,17 @@ const command = newCommand(
   .argument("<role>", ROLES.join(", "))
   .option("--target <board>", `one of ${TARGETS.join(", ")}`, "dk")
   .option("--image <file>", "an image that is there already: .hex, or .uf2 for a drive")
-  .option("--uf2 [drive]", "copy to the drive of a UF2 bootloader; without a path: the one that is mounted")
+  .option(
+    "--uf2 [drive]",
+    "copy to the drive of a UF2 bootloader; without a path: the one that is mounted. With --port it is waited for",
+  )
   .option(
     "--probe [serial]",
     "by a debug probe, with nrfjprog or pyocd; its serial number if there are several",
+  )
+  .option(
+    "--moddable [way]",
+    `by Moddable's own tools: mcconfig's ${MODDABLE_WAYS.join(", ")}, or xs-dev (default: deploy)`,
   )
   .option(
     "--port <path>",
@@ -72,10 +98,20 @@ if (!ROLES.includes(role!)) usage(`There is no role ${role}; there are ${ROLES.j
 if (!(TARGETS as readonly string[]).includes(options.target)) {
   usage(`There is no target ${options.target}; there are ${TARGETS.join(", ")}.`);
 }
-if (options.uf2 === undefined && options.probe === undefined && options.port === undefined) {
-  usage("Say how: --uf2 DRIVE, --probe or --port PORT.");
+const chosen = [options.uf2, options.probe, options.moddable].filter((way) => way !== undefined);
+if (chosen.length === 0 && options.port === undefined) {
+  usage("Say how: --uf2 DRIVE, --probe, --moddable or --port PORT.");
 }
-if (options.uf2 !== undefined && options.probe !== undefined) usage("--uf2 and --probe: one of them.");
+if (chosen.length > 1) usage("--uf2, --probe and --moddable: one of them.");
+const moddableWays: readonly string[] = [...MODDABLE_WAYS, "xs-dev"];
+const moddable = options.moddable === true ? "deploy" : options.moddable;
+if (moddable !== undefined) {
+  if (!moddableWays.includes(moddable)) {
+    usage(`There is no way ${moddable}; there are ${moddableWays.join(", ")}.`);
+  }
+  if (options.image !== undefined) usage("--moddable builds its image: no --image.");
+  if (moddable === "installDFU" && options.port === undefined) usage("installDFU needs --port PORT.");
+}
 if (options.softdevice === true && options.probe === undefined) usage("--softdevice needs --probe.");
 const given = options.image === undefined ? undefined : extname(options.image).toLowerCase();
 if (given !== undefined && given !== ".hex" && given !== ".uf2")
@@ -133,6 +169,16 @@ async function byProbe(file: string): Promise<void> {
   }
 }
 
+/** Moddable's own tools, with what they need; in a dry run only what they would be asked. */
+function moddableStep(way: string): ToolCommand | undefined {
+  const { port, target, dryRun } = options;
+  if (!dryRun)
+    return moddableTool(role!, findBuildTools(), target as Target, way as ModdableWay | "xs-dev", port);
+  const program = way === "xs-dev" ? "xs-dev run" : `mcconfig -t ${way}`;
+  say(`would run ${program} in manifests/${role}${port === undefined ? "" : ` for ${port}`}`);
+  return undefined;
+}
+
 function uf2Of(file: string): Uint8Array {
   const bytes = readFileSync(file);
   if (extname(file).toLowerCase() === ".uf2") {
@@ -162,10 +208,21 @@ function theDrive(): string {
   );
 }
 
-/** Asks the board into its bootloader through its port, and waits for the drive. */
-async function byPort(file: string, port: string): Promise<void> {
+/** @returns `undefined` when one is to be waited for, wherever it comes */
+function askedDrive(): string | undefined {
+  if (options.uf2 !== true) return options.uf2;
+  return options.port !== undefined && uf2Drives().length === 0 ? undefined : theDrive();
+}
+
+/**
+ * Asks the board into its bootloader through its port, and waits for the drive.
+ * @param named where it will be; default: wherever one comes
+ */
+async function byPort(file: string, port: string, named?: string): Promise<void> {
   if (options.dryRun) {
-    say(`would open ${port} at ${TOUCH_BAUD} baud, wait for the bootloader's drive, and copy ${file} to it`);
+    say(
+      `would open ${port} at ${TOUCH_BAUD} baud, wait for ${named ?? "the bootloader's drive"}, and copy ${file} to it`,
+    );
     return;
   }
   const before = new Set(uf2Drives());
@@ -173,7 +230,12 @@ async function byPort(file: string, port: string): Promise<void> {
   touched.close();
   say(`${port}: asked into the bootloader`);
   for (const until = Date.now() + BOOTLOADER; Date.now() < until; ) {
-    const drive = uf2Drives().find((folder) => !before.has(folder));
+    const drive =
+      named === undefined
+        ? uf2Drives().find((folder) => !before.has(folder))
+        : isUf2Drive(named)
+          ? named
+          : undefined;
     if (drive !== undefined) {
       toDrive(file, drive);
       return;
@@ -214,12 +276,17 @@ async function offerProvisioning(): Promise<void> {
 try {
   // What is missing is better said before a build that takes minutes.
   if (options.probe !== undefined) probeCommands([], undefined);
-  const drive = options.uf2 === true ? theDrive() : options.uf2;
-  if (drive !== undefined) describeDrive(drive);
+  const drive = askedDrive();
+  const there = drive !== undefined && (options.port === undefined || isUf2Drive(drive));
+  if (there) describeDrive(drive);
+  const tool = moddable === undefined ? undefined : moddableStep(moddable);
   const file = await image();
-  if (options.probe !== undefined) await byProbe(file);
-  else if (drive !== undefined) toDrive(file, drive);
-  else await byPort(file, options.port!);
+  if (tool !== undefined) {
+    say([basename(tool.program), ...tool.arguments].join(" "));
+    await runTool(tool, say);
+  } else if (options.probe !== undefined) await byProbe(file);
+  else if (there) toDrive(file, drive);
+  else if (moddable === undefined) await byPort(file, options.port!, drive);
   if (!options.dryRun) say(`${role}: done`);
   await offerProvisioning();
 } catch (error) {

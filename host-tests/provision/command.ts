@@ -134,17 +134,28 @@ export interface Line {
   readonly type: string;
 }
 
-/** As a person runs it: on a terminal, with a keyboard. */
+/** `npm run provision` as a person runs it. */
 export async function atTerminal(
   args: readonly string[],
   lines: readonly Line[],
   options: RunOptions = {},
 ): Promise<Ended & { readonly screen: string }> {
-  const child = spawn("python3", ["-c", PTY, process.execPath, ...(await commandLine(args))], {
+  const command = [process.execPath, ...(await commandLine(args))];
+  return onTerminal(command, lines, environment(options.env), options.onStart);
+}
+
+/** A command on a terminal, with a keyboard. */
+export async function onTerminal(
+  command: readonly string[],
+  lines: readonly Line[],
+  env: NodeJS.ProcessEnv,
+  onStart?: (child: ChildProcess) => void,
+): Promise<Ended & { readonly screen: string }> {
+  const child = spawn("python3", ["-c", PTY, ...command], {
     cwd: ROOT,
-    env: { ...environment(options.env), TERM: "xterm-256color", CI: undefined, NO_COLOR: undefined },
+    env: { ...env, TERM: "xterm-256color", CI: undefined, NO_COLOR: undefined },
   });
-  options.onStart?.(child);
+  onStart?.(child);
   let output = "";
   let errors = "";
   let from = 0;

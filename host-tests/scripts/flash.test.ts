@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
-import { uf2Drives } from "../../scripts/flash/put.js";
+import { moddableTool } from "../../scripts/board/build.js";
+import { runTool, uf2Drives } from "../../scripts/flash/put.js";
 import { APPLICATION, BadImage, checkUf2, parseHex, type Segment, toUf2 } from "../../scripts/flash/uf2.js";
+import { openPty } from "../../sim/pty.js";
+import { onTerminal } from "../provision/command.js";
 
 const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -113,14 +117,26 @@ describe("npm run flash", function () {
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  function flash(path: string, ...list: string[]) {
-    const { status, stdout, stderr } = spawnSync(
-      process.execPath,
-      ["--import", "tsx", "scripts/flash.ts", ...list],
-      { cwd: REPOSITORY, encoding: "utf8", env: { HOME: folder, PATH: path } },
-    );
+  const flash = (path: string, ...list: string[]) => flashIn({ PATH: path }, ...list);
+
+  function flashIn(env: Record<string, string>, ...list: string[]) {
+    const [program, ...rest] = commandLine(...list);
+    const { status, stdout, stderr } = spawnSync(program!, rest, {
+      cwd: REPOSITORY,
+      encoding: "utf8",
+      env: { HOME: folder, ...env },
+    });
     return { status, stdout, stderr };
   }
+
+  /** The same while the test goes on, or with a person at a terminal. */
+  const commandLine = (...list: string[]) => [
+    process.execPath,
+    "--import",
+    "tsx",
+    "scripts/flash.ts",
+    ...list,
+  ];
 
   /** A program that writes down how it was called. */
   function fakeTool(name: string, body = ""): string {
@@ -186,6 +202,130 @@ describe("npm run flash", function () {
     assert.equal(calls(dry), "");
   });
 
+  it("puts the SoftDevice of the nRF5 SDK before the application, for a new chip", () => {
+    const sdk = join(folder, "sdk");
+    const s140 = join(sdk, "components", "softdevice", "s140", "hex");
+    mkdirSync(s140, { recursive: true });
+    const nrfjprog = fakeTool("nrfjprog");
+    const list = ["node", "--image", image, "--probe", "--softdevice"];
+    const without = flashIn({ PATH: nrfjprog, NRF_SDK_DIR: sdk }, ...list);
+    assert.equal(without.status, 1);
+    assert.match(without.stderr, /components\/softdevice\/s140\/hex/);
+    assert.equal(calls(nrfjprog), "");
+    writeFileSync(
+      join(s140, "s140_nrf52_6.1.1_softdevice.hex"),
+      hexOf([{ address: 0, bytes: new Uint8Array(16) }]),
+    );
+    const done = flashIn({ PATH: `${nrfjprog}:/bin:/usr/bin`, NRF_SDK_DIR: sdk }, ...list);
+    assert.equal(done.status, 0, done.stderr);
+    const programmed = calls(nrfjprog).match(/--program \S+/g);
+    assert.deepEqual(programmed, [`--program ${s140}/s140_nrf52_6.1.1_softdevice.hex`, `--program ${image}`]);
+    assert.equal(flash("", "node", "--image", image, "--uf2", "x", "--softdevice").status, 2);
+  });
+
+  it("asks the board into its bootloader by its port, waits for the drive, and provisions there", async () => {
+    const port = join(folder, "port");
+    const drive = join(folder, "comes-late");
+    const npm = fakeTool("npm");
+    const pty = await openPty(
+      port,
+      () => {},
+      () => {},
+    );
+    const [program, ...rest] = commandLine(
+      "node",
+      "--image",
+      image,
+      "--port",
+      port,
+      "--uf2",
+      drive,
+      "--provision",
+    );
+    const env = { HOME: folder, PATH: `${npm}:/bin:/usr/bin` };
+    const child = spawn(program!, [...rest, "--name", "hall"], { cwd: REPOSITORY, env });
+    let said = "";
+    child.stdout.on("data", (data) => {
+      said += data;
+      if (!/asked into the bootloader/.test(said) || existsSync(drive)) return;
+      mkdirSync(drive);
+      writeFileSync(join(drive, "INFO_UF2.TXT"), "UF2 Bootloader 0.6\r\n");
+    });
+    const [status] = await once(child, "close");
+    pty.close();
+    assert.equal(status, 0, said);
+    checkUf2(new Uint8Array(readFileSync(join(drive, "node.uf2"))));
+    assert.equal(calls(npm), `run provision -- add hall --port ${port} --kind node\n`);
+    const gone = flash("", "node", "--image", image, "--port", join(folder, "no-port"));
+    assert.equal(gone.status, 1);
+    assert.match(gone.stderr, /no-port/);
+  });
+
+  it("asks a person whether to provision, and does as it is told", async () => {
+    const nrfjprog = fakeTool("nrfjprog");
+    const npm = fakeTool("npm", "exit 7");
+    const list = commandLine("node", "--image", image, "--probe", "--port", "/dev/ttyACM0");
+    const env = { HOME: folder, PATH: `${npm}:${nrfjprog}:/bin:/usr/bin:${process.env.PATH}` };
+    const no = await onTerminal(list, [{ when: /Provision it now\?/, type: "n\r" }], env);
+    assert.deepEqual([no.code, calls(npm)], [0, ""], no.screen);
+    const yes = await onTerminal(list, [{ when: /Provision it now\?/, type: "\r" }], env);
+    assert.equal(calls(npm), "run provision -- add --port /dev/ttyACM0 --kind node\n");
+    assert.equal(yes.code, 7, "its exit code is that of provisioning");
+    // Where nobody sits, nobody is asked.
+    const script = flash(env.PATH, "node", "--image", image, "--probe", "--port", "/dev/ttyACM0");
+    assert.match(script.stdout, /to provision it: npm run provision -- add --port \/dev\/ttyACM0/);
+  });
+
+  it("asks Moddable's own tools: mcconfig's ways onto a board, and xs-dev", async () => {
+    const mcconfig = join(
+      fakeTool("mcconfig", 'echo "$UPLOAD_PORT $OSCORE_MESH_MODULES" >> "$(dirname "$0")/calls"'),
+      "mcconfig",
+    );
+    const tools = { moddable: folder, mcconfig, nrfSdk: folder, gccRoot: folder, gccVersion: "12.2.1" };
+    const uf2conv = "/bin/true";
+    const platform = { dk: "nrf52/dk", "nina-b3": "nrf52:../targets/nina-b3" };
+    for (const [way, target, port] of [
+      ["deploy", "dk", undefined],
+      ["flash", "nina-b3", undefined],
+      ["installDFU", "dk", "/dev/ttyUSB0"],
+    ] as const) {
+      rmSync(join(dirname(mcconfig), "calls"), { force: true });
+      await runTool(moddableTool("relay", { ...tools, uf2conv }, target, way, port), () => {});
+      assert.equal(
+        calls(dirname(mcconfig)),
+        `-m -p ${platform[target]} -t ${way} -o ${REPOSITORY}build/board\n${port ?? ""} ${REPOSITORY}build/board/modules/relay\n`,
+      );
+    }
+    const xsDev = moddableTool("node", { ...tools, uf2conv }, "dk", "xs-dev", "/dev/ttyUSB0");
+    assert.deepEqual(
+      [basename(xsDev.program), ...xsDev.arguments.slice(2)],
+      [
+        "xs-dev",
+        "--device",
+        "nrf52/dk",
+        "--mode",
+        "release",
+        "--output",
+        `${REPOSITORY}build/board`,
+        "--port",
+        "/dev/ttyUSB0",
+      ],
+    );
+    assert.throws(
+      () => moddableTool("node", { ...tools, uf2conv: undefined }, "dk", "deploy", undefined),
+      /UF2CONV/,
+    );
+    // xs-dev ends with 0 whatever make has said.
+    const quiet = join(fakeTool("quiet", "echo 'make: *** [makefile:820: deploy] Error 1'"), "quiet");
+    await assert.rejects(
+      runTool({ program: quiet, arguments: [] }, () => {}),
+      /Error 1/,
+    );
+    const dry = flash("", "node", "--moddable", "--dry-run");
+    assert.equal(dry.status, 0, dry.stderr);
+    assert.match(dry.stdout, /would run mcconfig -t deploy in manifests\/node/);
+  });
+
   it("says which tool is missing, and what is wrong with how it was asked", () => {
     const none = flash("", "node", "--image", image, "--probe");
     assert.equal(none.status, 1);
@@ -197,6 +337,8 @@ describe("npm run flash", function () {
       [["node"], /Say how/],
       [["toaster", "--probe"], /no role toaster/],
       [["node", "--probe", "--uf2", "/x"], /one of them/],
+      [["node", "--moddable", "rocket"], /no way rocket/],
+      [["node", "--moddable", "installDFU"], /needs --port/],
       [["node", "--probe", "--target", "moon"], /no target moon/],
       [["node", "--probe", "--image", "x.bin"], /\.hex or \.uf2/],
     ] as const) {

@@ -18,7 +18,7 @@ import { Elf } from "./elf.js";
 import { figuresOf, type ImageFigures } from "./figures.js";
 import { modulesOf, unresolvedImports } from "./modules.js";
 import { shrink, writeShrunk } from "./shrink.js";
-import type { BuildTools } from "./tools.js";
+import { type BuildTools, onPath } from "./tools.js";
 
 export const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 const OUTPUT = join(REPOSITORY, "build", "board");
@@ -224,35 +224,97 @@ function moduleSources(manifest: string, seen = new Set<string>()): string[] {
   return sources;
 }
 
+/** Ways of Moddable's own makefile for nRF52 from an image onto a board. */
+export const MODDABLE_WAYS = ["deploy", "flash", "installDFU"] as const;
+export type ModdableWay = (typeof MODDABLE_WAYS)[number];
+
+/** A program with its arguments, where it runs and with what in its environment. */
+export interface Invocation {
+  readonly program: string;
+  readonly arguments: readonly string[];
+  readonly folder: string;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/**
+ * Moddable's own tools, to put an image on a board that {@link buildImage} has built: its makefile's `deploy` copies
+ * to the drive of Moddable's bootloader, `flash` asks nrfjprog, `installDFU` asks adafruit-nrfutil on a serial port;
+ * `xs-dev` is its command line, which builds once more and deploys.
+ * @throws BuildFailed when a UF2 is needed and nothing makes one
+ */
+export function moddableTool(
+  name: string,
+  tools: BuildTools,
+  target: Target,
+  way: ModdableWay | "xs-dev",
+  port: string | undefined,
+): Invocation {
+  if (tools.uf2conv === undefined && (way === "deploy" || way === "xs-dev")) {
+    throw new BuildFailed(`${way} copies a UF2, and UF2CONV names nothing that makes one; --uf2 needs none.`);
+  }
+  const folder = join(REPOSITORY, "manifests", name);
+  const nrfjprog = process.env.NRFJPROG ?? onPath("nrfjprog");
+  const environment = {
+    ...environmentOf(tools, join(OUTPUT, "modules", name)),
+    ...(nrfjprog !== undefined && { NRFJPROG: nrfjprog }),
+    ...(port !== undefined && { UPLOAD_PORT: port }),
+  };
+  if (way !== "xs-dev") {
+    return {
+      program: tools.mcconfig,
+      arguments: mcconfigArguments(folder, target, way),
+      folder,
+      environment,
+    };
+  }
+  const device = platformOf(folder, target);
+  const upload = port === undefined ? [] : ["--port", port];
+  return {
+    program: join(REPOSITORY, "node_modules", ".bin", "xs-dev"),
+    arguments: ["run", folder, "--device", device, "--mode", "release", "--output", OUTPUT, ...upload],
+    folder,
+    environment,
+  };
+}
+
+/** A target outside of the SDK by its relative path: mcconfig makes the option's letters small. */
+function platformOf(folder: string, target: Target): string {
+  if (target === "dk") return "nrf52/dk";
+  return `nrf52:${relative(folder, join(REPOSITORY, "manifests", "targets", target))}`;
+}
+
+function mcconfigArguments(folder: string, target: Target, makeTarget: string): string[] {
+  return ["-m", "-p", platformOf(folder, target), "-t", makeTarget, "-o", OUTPUT];
+}
+
+function environmentOf(tools: BuildTools, modulesFolder: string): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    PATH: [dirname(tools.mcconfig), join(REPOSITORY, "node_modules", ".bin"), process.env.PATH].join(
+      delimiter,
+    ),
+    MODDABLE: tools.moddable,
+    NRF_SDK_DIR: tools.nrfSdk,
+    NRF52_GCC_ROOT: tools.gccRoot,
+    NRF52_GNU_VERSION: tools.gccVersion,
+    // Without one the build would fail in its very last step.
+    UF2CONV: tools.uf2conv ?? "true",
+    OSCORE_MESH: REPOSITORY,
+    OSCORE_MESH_MODULES: modulesFolder,
+    MAKEFLAGS_JOBS: `--jobs ${cpus().length}`,
+  };
+}
+
 async function mcconfig(
   folder: string,
   tools: BuildTools,
   modulesFolder: string,
   { target, config = {}, onLine }: BuildOptions,
 ): Promise<void> {
-  // A target outside of the SDK by its relative path: mcconfig makes the option's letters small.
-  const platform =
-    target === "dk"
-      ? "nrf52/dk"
-      : `nrf52:${relative(folder, join(REPOSITORY, "manifests", "targets", target))}`;
   const entries = Object.entries(config).map(([name, value]) => `${name}=${value}`);
-  const child = spawn(tools.mcconfig, ["-m", "-p", platform, "-t", "build", "-o", OUTPUT, ...entries], {
+  const child = spawn(tools.mcconfig, [...mcconfigArguments(folder, target, "build"), ...entries], {
     cwd: folder,
-    env: {
-      ...process.env,
-      PATH: [dirname(tools.mcconfig), join(REPOSITORY, "node_modules", ".bin"), process.env.PATH].join(
-        delimiter,
-      ),
-      MODDABLE: tools.moddable,
-      NRF_SDK_DIR: tools.nrfSdk,
-      NRF52_GCC_ROOT: tools.gccRoot,
-      NRF52_GNU_VERSION: tools.gccVersion,
-      // Without one the build would fail in its very last step.
-      UF2CONV: tools.uf2conv ?? "true",
-      OSCORE_MESH: REPOSITORY,
-      OSCORE_MESH_MODULES: modulesFolder,
-      MAKEFLAGS_JOBS: `--jobs ${cpus().length}`,
-    },
+    env: environmentOf(tools, modulesFolder),
     stdio: ["ignore", "pipe", "pipe"],
   });
   const lines: string[] = [];

@@ -43,6 +43,10 @@ export function uf2Drives(mounts: readonly string[] = MOUNTS): string[] {
   return found;
 }
 
+export function isUf2Drive(folder: string): boolean {
+  return existsSync(join(folder, INFO));
+}
+
 /** What the bootloader says that it is: its first line. @throws FlashFailed when this is no such drive */
 export function describeDrive(drive: string): string {
   if (!existsSync(drive) || !statSync(drive).isDirectory()) {
@@ -88,10 +92,13 @@ function ignoreGone(run: () => void): void {
   }
 }
 
-/** A debug probe's program, with its arguments. */
-export interface ProbeCommand {
+/** A program that puts images on boards, with its arguments. */
+export interface ToolCommand {
   readonly program: string;
   readonly arguments: readonly string[];
+  /** Default: here, with what is in our own environment. */
+  readonly folder?: string;
+  readonly environment?: NodeJS.ProcessEnv;
 }
 
 /**
@@ -100,7 +107,7 @@ export interface ProbeCommand {
  * @param files Intel HEX; a SoftDevice before the application
  * @throws MissingTool when neither is there
  */
-export function probeCommands(files: readonly string[], serial: string | undefined): ProbeCommand[] {
+export function probeCommands(files: readonly string[], serial: string | undefined): ToolCommand[] {
   const nrfjprog = onPath("nrfjprog");
   if (nrfjprog !== undefined) {
     const which = ["--family", "NRF52", ...(serial === undefined ? [] : ["--snr", serial])];
@@ -127,11 +134,15 @@ export function probeCommands(files: readonly string[], serial: string | undefin
 
 /** Runs a program to its end. @throws FlashFailed with what it said last */
 export function runTool(
-  { program, arguments: list }: ProbeCommand,
+  { program, arguments: list, folder, environment }: ToolCommand,
   onLine: (line: string) => void,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, list, { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(program, list, {
+      stdio: ["ignore", "pipe", "pipe"],
+      ...(folder !== undefined && { cwd: folder }),
+      ...(environment !== undefined && { env: environment }),
+    });
     const lines: string[] = [];
     const take = (text: string): void => {
       for (const line of text.split(/[\r\n]+/)) {
@@ -144,7 +155,9 @@ export function runTool(
     child.stderr.setEncoding("utf8").on("data", take);
     child.on("error", (error) => reject(new FlashFailed(`${program}: ${error.message}`)));
     child.on("close", (code) => {
-      if (code === 0) resolve();
+      // xs-dev ends well whatever make has said.
+      const failed = lines.some((line) => /^make(\[\d+\])?: \*\*\*/.test(line));
+      if (code === 0 && !failed) resolve();
       else reject(new FlashFailed(`${program} ended with ${code}:\n${lines.slice(-8).join("\n")}`));
     });
   });
