@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Jimp } from "jimp";
@@ -8,6 +8,7 @@ import { type RunningServer, startServer } from "../../cloud/server.js";
 import { toHex } from "../../firmware/bytes/hex.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";
 import { type Identity, loadIdentity } from "../../firmware/roles/identity.js";
+import { ClientFile } from "../../scripts/oscore-http/client-file.js";
 import { parseLabel } from "../../scripts/provision/label.js";
 import { deviceNamed, target } from "../../scripts/provision/network.js";
 import { NetworkFile } from "../../scripts/provision/network-file.js";
@@ -326,6 +327,60 @@ describe("npm run provision", function () {
     );
     assert.deepEqual(found.devices, lost.devices);
     assert.deepEqual(found.keys, lost.keys);
+
+    // The newest backup is older than the network, when the server was not reached since.
+    const env = { OSCORE_MESH_PASSPHRASE: "a newer passphrase" };
+    const late = await plug("ttyL");
+    const sealed = readFileSync(at("back"));
+    const inBack = ["--network", at("back")];
+    assert.equal((await provisionJson(["add", "late", "--port", late.path, ...inBack], { env })).code, 0);
+    writeFileSync(at("back"), sealed);
+    const newest = { env: { OSCORE_MESH_PASSPHRASE: "the newest passphrase" } };
+    const changedAgain = await provisionJson(["rotate", "--passphrase", ...inBack], {
+      env: { ...env, OSCORE_MESH_NEW_PASSPHRASE: "the newest passphrase" },
+    });
+    assert.equal(changedAgain.code, 0);
+    const older = ["--network", at("older")];
+    const recovered = await provisionJson(
+      ["init", "--recover", "--server", server.httpUrl!, ...older],
+      newest,
+    );
+    assert.deepEqual(
+      [recovered.code, recovered.json.reserved],
+      [0, ["late"]],
+      JSON.stringify(recovered.json),
+    );
+    const anew = await provisionJson(["add", "late", "--port", late.path, "--force", ...older], newest);
+    assert.deepEqual([anew.code, anew.json.state], [0, "registered"], JSON.stringify(anew.json));
+    late.unplug();
+  });
+
+  it("a client that asks nodes end to end gets each context once", async () => {
+    const own = ["--network", at("clients")];
+    const ask = (...args: string[]) => provisionJson([...args, ...own]);
+    assert.equal((await ask("init", "--name", "clients", "--client")).code, 0);
+    const [node, gateway] = [await plug("ttyN"), await plug("ttyW", "gateway")];
+    assert.equal((await ask("add", "kitchen", "--port", node.path)).code, 0);
+    assert.equal((await ask("add", "gateway-1", "--port", gateway.path)).code, 0);
+    const dry = await ask("export", at("client.json"), "--client", "--dry-run");
+    assert.deepEqual([dry.code, dry.json.nodes, existsSync(at("client.json"))], [0, ["kitchen"], false]);
+    const first = await ask("export", at("client.json"), "--client");
+    assert.deepEqual([first.code, first.json.nodes], [0, ["kitchen"]], JSON.stringify(first.json));
+    assert.equal(statSync(at("client.json")).mode & 0o777, 0o600);
+    const { client, oscore } = identityOn(node);
+    assert.equal(identityOn(gateway).client, undefined);
+    const { parameters } = new ClientFile(at("client.json")).contexts()[0]!;
+    assert.deepEqual(
+      [parameters.masterSecret, parameters.masterSalt, parameters.senderId, parameters.recipientId],
+      [client!.masterSecret, client!.masterSalt, client!.recipientId, client!.senderId],
+    );
+    assert.notDeepEqual(client!.masterSecret, oscore!.masterSecret);
+    const twice = await ask("export", at("other.json"), "--client");
+    assert.deepEqual([twice.code, twice.json.error, existsSync(at("other.json"))], [1, "not-found", false]);
+    assert.equal((await ask("rotate", "kitchen", "--port", node.path)).code, 0);
+    assert.deepEqual((await ask("export", at("other.json"), "--client")).json.nodes, ["kitchen"]);
+    node.unplug();
+    gateway.unplug();
   });
 
   it("says what is wrong with a command line, and with what it is asked to do", async () => {

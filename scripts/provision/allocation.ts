@@ -114,7 +114,7 @@ export function newCredentials(
     address: nextFree(network, kind, taken),
     ...(hasContext(kind) && { sender: known ?? nextFree(network, "sender", taken) }),
     keys: keysOf(network).number,
-    secrets: newSecrets(kind),
+    secrets: newSecrets(network, kind),
   };
 }
 
@@ -128,7 +128,7 @@ export function renewedCredentials(network: Network, device: Device): Credential
     address,
     ...(sender !== undefined && { sender }),
     keys: keysOf(network).number,
-    secrets: newSecrets(device.kind),
+    secrets: newSecrets(network, device.kind),
   };
 }
 
@@ -136,11 +136,13 @@ function lifeAfter({ current, next }: Pick<Device, "current" | "next">): number 
   return 1 + Math.max(current?.life ?? 0, next?.life ?? 0);
 }
 
-function newSecrets(kind: DeviceKind): Secrets {
+function newSecrets({ config }: Network, kind: DeviceKind): Secrets {
   const random = (length: number) => hostCrypto.random(length);
+  const context = () => ({ masterSecret: random(16), masterSalt: random(8) });
   return {
     deviceKey: random(16),
-    ...(hasContext(kind) && { masterSecret: random(16), masterSalt: random(8) }),
+    ...(hasContext(kind) && context()),
+    ...(config.client === true && kind === "node" && { client: context() }),
   };
 }
 

@@ -92,6 +92,7 @@ function commands(program: Command, start: () => Session): void {
     .option("--ttl <n>", "how far messages go: relays on the way, and two", wholeNumber(2, 127), 7)
     .option("--interval <s>", "seconds between measurements", decimal(1, 86_400), 60)
     .option("--no-confirmable", "readings are sent once, and not kept until the server has them")
+    .option("--client", "nodes get a context with a client that asks them end to end: npm run oscore-http")
     .option("--recover", "bring a lost file back, with its passphrase and nothing else")
     .action((options) => init(start(), options));
 
@@ -156,6 +157,7 @@ function commands(program: Command, start: () => Session): void {
     .option("--without-token", "without the token of the server's API")
     .option("--registrations", "what a server that is not reached from here has to know")
     .option("--all", "of all devices, not only of those that it does not know")
+    .option("--client", "the contexts of a client that asks nodes end to end, into its file; each once")
     .action((file, options) => exportFile(start(), file, options));
 
   command(program, "import", "takes over what another copy has, or registers devices at a server")

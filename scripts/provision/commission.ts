@@ -118,7 +118,8 @@ async function register({ file, device, server }: CommissionOptions): Promise<vo
   const { registered } = device;
   if (server === undefined || registered?.life === credentials.life) return;
   const identity = identityOf(file.network, device, credentials);
-  const mine = [credentials.address, registered?.address, device.current?.address];
+  const { strays } = file.network;
+  const mine = [credentials.address, registered?.address, device.current?.address, strays?.[device.name]];
   await server.register(
     registrationOf(device, identity),
     mine.filter((address) => address !== undefined),

@@ -1,7 +1,7 @@
-import { encodeIdentity, type Identity } from "../../firmware/roles/identity.js";
+import { encodeIdentity, type Identity, type OscoreIdentity } from "../../firmware/roles/identity.js";
 import { deviceIdentity, oscoreIds } from "../../sim/network.js";
 import { ProvisionError } from "./errors.js";
-import { type Credentials, type Device, keysOf, type Network } from "./network.js";
+import { type Credentials, type Device, keysOf, type Network, type Secrets } from "./network.js";
 
 /** Whether this copy of the file has the device's keys. */
 export function hasSecrets(credentials: Credentials): boolean {
@@ -40,7 +40,19 @@ export function identityOf(
     oscore,
     { ...settings, ...(device.interval !== undefined && { interval: device.interval }) },
   );
+  if (secrets.client !== undefined) {
+    const { senderId, recipientId, ...keys } = clientContext(secrets.client);
+    return { ...identity, client: { ...keys, senderId: recipientId, recipientId: senderId } };
+  }
   return device.kind === "gateway" && uplink !== undefined ? { ...identity, uplink } : identity;
+}
+
+/** A client's ID with every node. It differs from those that the server has: the node tells the two by it. */
+const CLIENT_ID = Uint8Array.of(0x63);
+
+/** A client's context with a node, as the client sees it. */
+export function clientContext({ masterSecret, masterSalt }: NonNullable<Secrets["client"]>): OscoreIdentity {
+  return { masterSecret, masterSalt, senderId: CLIENT_ID, recipientId: new Uint8Array(0) };
 }
 
 /** A board keeps a value of 512 bytes at most (hal.ts); what is said of a name is said before it is on its way. */

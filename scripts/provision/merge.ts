@@ -48,6 +48,7 @@ export function mergeNetworks(mine: Network, theirs: Network): MergeReport {
   if (isNewer(theirs.config, mine.config)) mine.config = structuredClone(theirs.config);
   mergeDevices(mine, theirs, report);
   resolveConflicts(mine, report);
+  if (theirs.strays !== undefined) mine.strays = { ...theirs.strays, ...mine.strays };
   mergeHistory(mine, theirs);
   return report;
 }
@@ -142,8 +143,14 @@ function mergeDevices(mine: Network, theirs: Network, report: MergeReport): void
       changed ||= !takeTheirs;
     }
     // What only the other copy has given out is not given out again.
-    for (const credentials of [other.current, other.next])
-      if (credentials !== undefined) retire(mine, credentials);
+    const has = livesOf(kept);
+    for (const { address, sender } of livesOf(other)) {
+      if (!has.some((life) => life.address === address)) retire(mine, { address });
+      if (sender !== undefined && !has.some((life) => life.sender === sender)) retire(mine, { sender });
+    }
+    // What was given out in one copy is given out.
+    const client = Math.max(known.client ?? 0, device.client ?? 0);
+    if (client > 0) kept.client = client;
     mine.devices[at] = kept;
     if (changed) report.updated.push(kept.name);
   }

@@ -25,6 +25,8 @@ export interface Secrets {
   /** Absent in a relay. */
   readonly masterSecret?: Uint8Array;
   readonly masterSalt?: Uint8Array;
+  /** Of a node with a further client: the server never has them. */
+  readonly client?: { readonly masterSecret: Uint8Array; readonly masterSalt: Uint8Array };
 }
 
 /** One life of a device in the mesh: an address is given out once. */
@@ -66,6 +68,8 @@ export interface Device {
   writing?: string;
   /** The life that the server knows, and its numbers there; `undefined`: not registered. */
   registered?: Registered;
+  /** The life whose context with a client was given out: each is given out once. */
+  client?: number;
   /** ISO 8601; it stays in the file, so that its address stays taken. */
   removed?: string;
   readonly created: string;
@@ -97,6 +101,8 @@ export interface NetworkConfig {
   publish: number;
   settings: Settings;
   uplink?: UplinkIdentity;
+  /** Nodes get a security context with a client that asks them end to end (`npm run oscore-http`). */
+  client?: boolean;
   server?: { readonly url: string; readonly token?: string };
   /** Of this part of the file. */
   changed: string;
@@ -137,6 +143,8 @@ export interface Network {
   devices: Device[];
   /** Addresses and Sender IDs that were in use and are in no entry any more. */
   retired: { addresses: number[]; senders: number[] };
+  /** Mesh addresses, by name, of devices that the server knew when an older backup was brought back. */
+  strays?: Record<string, number>;
   /** The provisioner's own place in the mesh: of this file on this machine, never copied. */
   provisioner?: { readonly address: number; readonly where: string; storage: Record<string, Uint8Array> };
   history: HistoryEntry[];
@@ -156,6 +164,7 @@ export interface NewNetwork {
   readonly ttl: number;
   readonly interval: number;
   readonly confirmable: boolean;
+  readonly client?: boolean;
   readonly uplink?: UplinkIdentity;
   readonly server?: { readonly url: string; readonly token?: string };
 }
@@ -173,6 +182,7 @@ export function newNetwork(options: NewNetwork): Network {
       publish: options.gateways === "one" ? 0x0001 : GATEWAY_GROUP,
       settings: { ...DEFAULT_SETTINGS, interval: options.interval, confirmable: options.confirmable },
       ...(options.uplink !== undefined && { uplink: options.uplink }),
+      ...(options.client === true && { client: true }),
       ...(options.server !== undefined && { server: options.server }),
       changed: time,
       revision: 1,

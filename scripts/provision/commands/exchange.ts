@@ -20,6 +20,7 @@ import { openSealed, readBytes, writeNew } from "../network-file.js";
 import { newScrypt, PassphraseKey, readHeader, type SealedKind } from "../sealed.js";
 import { type Registration, registrationOf, ServerClient } from "../server-client.js";
 import type { Session } from "../session.js";
+import { exportClient } from "./client.js";
 import { readToken } from "./init.js";
 
 export interface ExportOptions {
@@ -34,16 +35,20 @@ export interface ExportOptions {
   readonly registrations?: boolean;
   /** All of them. */
   readonly all?: boolean;
+  /** The contexts of a client that asks nodes end to end. */
+  readonly client?: boolean;
 }
 
 const COPY_PASSPHRASE = "OSCORE_MESH_COPY_PASSPHRASE";
 
 export async function exportFile(session: Session, out: string, options: ExportOptions): Promise<void> {
-  if ((options.for === undefined) === (options.registrations !== true)) {
+  const asked = [options.for !== undefined, options.registrations === true, options.client === true];
+  if (asked.filter((one) => one).length !== 1) {
     throw new UsageError(
-      "export makes a copy for somebody (--for NAME) or registrations for the server (--registrations).",
+      "export makes a copy for somebody (--for NAME), registrations for the server (--registrations), or a client's contexts (--client).",
     );
   }
+  if (options.client === true) return exportClient(session, out);
   if (existsSync(out))
     throw new ProvisionError("file-exists", `${out} is there already; nothing was written.`);
   if (options.registrations === true) return exportRegistrations(session, out, options);

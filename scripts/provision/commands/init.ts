@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { Refusal } from "../../../firmware/bytes/refusal.js";
 import type { UplinkIdentity } from "../../../firmware/roles/identity.js";
-import { retire, SPACE } from "../allocation.js";
+import { nextFree, retire, SPACE } from "../allocation.js";
 import { ProvisionError, UsageError } from "../errors.js";
 import { decodeNetwork, hex4, newNetwork, note } from "../network.js";
 import { NetworkFile, writeNew } from "../network-file.js";
@@ -21,6 +21,7 @@ export interface InitOptions {
   readonly tokenFile?: string;
   readonly uplink?: string;
   readonly apn?: string;
+  readonly client?: boolean;
   readonly recover?: boolean;
 }
 
@@ -55,6 +56,7 @@ export async function init(session: Session, options: InitOptions): Promise<void
     ttl: options.ttl,
     interval: options.interval,
     confirmable: options.confirmable,
+    ...(options.client === true && { client: true }),
     ...(server !== undefined && { server }),
     ...(uplink !== undefined && { uplink }),
   });
@@ -177,28 +179,36 @@ async function backupOf(
   }
 }
 
-/** A backup may be older than the network: addresses that the server knows and the file does not stay taken. */
+/** A backup may be older than the network: what the server knows and the file does not stays taken, until it is added. */
 async function reserveKnown(session: Session, file: NetworkFile): Promise<string[]> {
   const { network } = file;
   const server = session.server(network);
   const reserved: string[] = [];
+  note(network, "brought back from the server's backup");
+  for (const device of network.devices) {
+    // They may have been given out since: twice they must not be.
+    if (device.current?.secrets?.client !== undefined) device.client = device.current.life;
+  }
+  file.save();
   if (server === undefined) return reserved;
   const known = new Set(
     network.devices
       .flatMap(({ current, next }) => [current?.address, next?.address])
       .filter((one) => one !== undefined),
   );
-  for (const { name, meshAddress } of await server.nodes()) {
+  for (const { name, kind, meshAddress } of await server.nodes()) {
     const address = meshAddress === undefined ? Number.NaN : Number.parseInt(meshAddress, 16);
     const ours = Object.values(SPACE).some(([first, last]) => address >= first && address <= last);
     if (!ours || known.has(address)) continue;
     retire(network, { address });
+    // Its Sender ID is not told, but they are given out in order.
+    if (kind !== "relay") retire(network, { sender: nextFree(network, "sender") });
+    network.strays = { ...network.strays, [name]: address };
     reserved.push(name);
     session.ui.warn(
       `The server knows "${name}" (${hex4(address)}), which this backup does not: add it anew.`,
     );
   }
-  note(network, "brought back from the server's backup");
-  file.save();
+  if (reserved.length > 0) file.save();
   return reserved;
 }
