@@ -72,8 +72,6 @@ export class CommitQueue {
   readonly #stopwatch: () => number;
   readonly #consequences: CommitConsequences;
   #pending: Pending[] = [];
-  /** The newest request of each context that waits, or is being committed. */
-  readonly #newest = new Map<DeviceContext, Pending>();
   readonly #health = new Map<Device, HealthRecord>();
   #due = Number.POSITIVE_INFINITY;
   #committing = false;
@@ -101,13 +99,8 @@ export class CommitQueue {
 
   add(pending: Pending, now: number): void {
     this.#pending.push(pending);
-    this.#newest.set(pending.context, pending);
+    pending.context.waiting = pending;
     this.#due = Math.min(this.#due, now);
-  }
-
-  /** The newest request under these keys, until it is on the disk. */
-  newest(context: DeviceContext): Pending | undefined {
-    return this.#newest.get(context);
   }
 
   setHealth(device: Device, record: HealthRecord): void {
@@ -138,9 +131,7 @@ export class CommitQueue {
     this.#store.commit({ requests: pending, events, health }, (result) => {
       const at = now();
       this.#committing = false;
-      for (const one of pending) {
-        if (this.#newest.get(one.context) === one) this.#newest.delete(one.context);
-      }
+      for (const one of pending) if (one.context.waiting === one) one.context.waiting = undefined;
       this.#metrics.commitSeconds.observe((this.#stopwatch() - started) / 1000);
       this.#metrics.commitRequests.observe(pending.length);
       this.#metrics.commits.add(result instanceof Error ? "failed" : "done");
@@ -182,7 +173,7 @@ export class CommitQueue {
   #reconsider(back: readonly Pending[], again: readonly Pending[], now: number): void {
     const waiting = this.#pending;
     this.#pending = [];
-    this.#newest.clear();
+    for (const { context } of waiting) context.waiting = undefined;
     const restored = new Set<DeviceContext>();
     /** New keys that came to nothing, keys made out of these, and keys that are not in use any more. */
     const dead = new Set<DeviceContext>();

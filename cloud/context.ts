@@ -9,6 +9,7 @@ import { SequenceNumbers, type SequenceRefusal } from "../firmware/oscore/sequen
 import type { Change, ServerContext } from "../firmware/oscore/store.js";
 import type { Crypto } from "../hal/hal.js";
 import { decodeAnswer, encodeAnswer } from "./answer.js";
+import type { Pending } from "./commit-queue.js";
 import type { Device } from "./device.js";
 import type { ContextRef, ContextState, ReplayRecord } from "./store/store.js";
 
@@ -40,6 +41,8 @@ export class DeviceContext implements ServerContext, ContextState {
   /** 0 until the store has it. */
   id: number;
   version = 0;
+  /** The commit queue's: the newest request that waits, or is being committed. */
+  waiting: Pending | undefined;
   readonly device: Device;
   readonly parameters: ContextParameters;
   /** How far below the highest a number may be: 1 takes rising numbers only. */

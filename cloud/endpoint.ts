@@ -237,7 +237,7 @@ export class CloudEndpoint {
 
   #again(exchange: Exchange, context: DeviceContext, now: number): void {
     this.#options.metrics.requests.add("duplicate");
-    const pending = this.#queue.newest(context);
+    const pending = context.waiting;
     if (pending !== undefined) {
       pending.copies ??= [];
       pending.copies.push(exchange);

@@ -7,6 +7,7 @@
  */
 
 import { Counters } from "../bytes/counters.js";
+import { bytesKey } from "../bytes/key.js";
 import { Refusal } from "../bytes/refusal.js";
 import { decodeMessage, emptyMessage, MAX_TOKEN_LENGTH, resetFor } from "./codec.js";
 import { Deduplication, fingerprint } from "./deduplication.js";
@@ -28,7 +29,7 @@ import type {
   Verdict,
 } from "./messaging.js";
 import { Code, isRequest, isResponse } from "./numbers.js";
-import { Incoming, Outgoing, type Peer, PeerTable, tokenKey } from "./peer-table.js";
+import { Incoming, Outgoing, type Peer, PeerTable } from "./peer-table.js";
 import { Sender } from "./sender.js";
 import { DEFAULT_TRANSMISSION, exchangeLifetime, type TransmissionParameters } from "./transmission.js";
 
@@ -290,7 +291,7 @@ export class MessageLayer {
     const peer = this.#peers.find(endpoint);
     const print = fingerprint(bytes);
     if (peer !== undefined && this.#repeated(peer, message.messageId, print, now)) return;
-    const outgoing = peer?.requests.get(tokenKey(message.token));
+    const outgoing = peer?.requests.get(bytesKey(message.token));
     if (peer === undefined || outgoing === undefined) {
       // Also for NON: it is how a server learns that nobody observes any more (RFC 7641 §3.6).
       this.counters.add("coap-response-unexpected");
@@ -323,7 +324,7 @@ export class MessageLayer {
     } else if (outgoing.handler === undefined) {
       // RFC 7252 §5.2.2: any matching ACK of a response will do, its code and payload are passed over.
       this.#acknowledged(outgoing, now);
-    } else if (tokenKey(message.token) !== tokenKey(outgoing.token)) {
+    } else if (bytesKey(message.token) !== bytesKey(outgoing.token)) {
       // §5.3.2: message ID and token have to match.
       this.counters.add("coap-ack-token");
     } else {

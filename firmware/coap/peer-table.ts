@@ -1,7 +1,6 @@
 /** What the message layer keeps about each endpoint. Internal to message-layer.ts. */
 
 import type { Counters } from "../bytes/counters.js";
-import { toHex } from "../bytes/hex.js";
 import type { Timed } from "./deadline-heap.js";
 import type { CoapMessage } from "./message.js";
 import { Type } from "./message.js";
@@ -165,16 +164,6 @@ export class Outgoing implements RequestHandle, OutgoingHandle, Timed {
     if (this.handler !== undefined) this.handler.onFailure(failure, now);
     else if (failure !== "no-response") this.onOutcome?.(failure, now);
   }
-}
-
-/** A token as the key of a Map: a number where it fits, because those need no string to be built. */
-export function tokenKey(token: Uint8Array): number | string {
-  let value = 0;
-  if (token.length <= 6) {
-    for (let i = 0; i < token.length; i++) value = value * 256 + token[i];
-    return value * 8 + token.length;
-  }
-  return toHex(token);
 }
 
 /** One endpoint. */

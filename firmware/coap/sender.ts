@@ -4,13 +4,14 @@
  */
 
 import type { Counters } from "../bytes/counters.js";
+import { bytesKey } from "../bytes/key.js";
 import { Refusal } from "../bytes/refusal.js";
 import { ByteWriter } from "../bytes/writer.js";
 import { encodeContent } from "./codec.js";
 import { DeadlineHeap } from "./deadline-heap.js";
 import { Type } from "./message.js";
 import type { Content, MessageStats, SendRefusal } from "./messaging.js";
-import { type Outgoing, OutgoingState, type Peer, tokenKey } from "./peer-table.js";
+import { type Outgoing, OutgoingState, type Peer } from "./peer-table.js";
 import { maxTransmitSpan, type TransmissionParameters } from "./transmission.js";
 
 const NO_BYTES = new Uint8Array(0);
@@ -101,7 +102,7 @@ export class Sender {
     this.#timers.remove(outgoing);
     if (peer.outgoing.get(outgoing.messageId) === outgoing) peer.outgoing.delete(outgoing.messageId);
     if (outgoing.handler !== undefined) {
-      const key = tokenKey(outgoing.token);
+      const key = bytesKey(outgoing.token);
       if (peer.requests.get(key) === outgoing) peer.requests.delete(key);
     }
     this.#releaseSlot(outgoing);
@@ -262,10 +263,10 @@ export class Sender {
     if (!outgoing.fixedToken) {
       const token = tokenLength === 0 ? NO_BYTES : random(tokenLength).slice();
       // #tokenFree was asked, so counting up from a random one ends at a free one.
-      while (requests.has(tokenKey(token))) increment(token);
+      while (requests.has(bytesKey(token))) increment(token);
       outgoing.token = token;
     }
-    const key = tokenKey(outgoing.token);
+    const key = bytesKey(outgoing.token);
     const former = requests.get(key);
     requests.set(key, outgoing);
     if (former !== undefined) {

@@ -7,7 +7,7 @@
  */
 
 import type { Counters } from "../bytes/counters.js";
-import { tokenKey } from "./peer-table.js";
+import { bytesKey } from "../bytes/key.js";
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -238,6 +238,6 @@ function numberOf(token: Uint8Array): number {
 
 /** A number where it fits: the tokens of nodes are short, and a string costs memory. */
 function originKeyOf(address: number, token: Uint8Array): number | string {
-  const key = tokenKey(token);
+  const key = bytesKey(token);
   return token.length <= 4 ? (key as number) * 0x10000 + address : `${address}:${key}`;
 }

@@ -1,6 +1,7 @@
 import type { Crypto } from "../../hal/hal.js";
 import { equal, equalConstantTime } from "../bytes/compare.js";
 import { toHex } from "../bytes/hex.js";
+import { bytesKey } from "../bytes/key.js";
 import { type ContextParameters, deriveContext, type SecurityContext } from "./context.js";
 import type { ReplayWindow } from "./replay.js";
 import { type NumberReserve, SequenceNumbers, type SequenceRefusal } from "./sequence.js";
@@ -84,7 +85,7 @@ export class TableContext implements ServerContext {
 
 /** An index of contexts by kid. */
 export class ContextTable<Context extends ServerContext> {
-  readonly #byKid = new Map<string, Context[]>();
+  readonly #byKid = new Map<number | string, Context[]>();
   #size = 0;
 
   get size(): number {
@@ -93,13 +94,14 @@ export class ContextTable<Context extends ServerContext> {
 
   /** @throws Error when a context with these IDs, this ID Context and this secret is there already */
   add(context: Context): void {
-    const key = toHex(context.parameters.recipientId);
+    const kid = context.parameters.recipientId;
+    const key = bytesKey(kid);
     const list = this.#byKid.get(key);
     if (list === undefined) {
       this.#byKid.set(key, [context]);
     } else {
       if (list.some((other) => isSame(other.parameters, context.parameters))) {
-        throw new Error(`a context for kid "${key}" with the same keys is there already`);
+        throw new Error(`a context for kid "${toHex(kid)}" with the same keys is there already`);
       }
       list.push(context);
     }
@@ -108,7 +110,7 @@ export class ContextTable<Context extends ServerContext> {
 
   /** @returns whether it was there */
   remove(context: Context): boolean {
-    const key = toHex(context.parameters.recipientId);
+    const key = bytesKey(context.parameters.recipientId);
     const list = this.#byKid.get(key);
     const at = list?.indexOf(context) ?? -1;
     if (list === undefined || at < 0) return false;
@@ -120,7 +122,7 @@ export class ContextTable<Context extends ServerContext> {
 
   /** As `ContextStore.find`. */
   find(kid: Uint8Array, kidContext: Uint8Array | undefined): readonly Context[] {
-    const list = this.#byKid.get(toHex(kid));
+    const list = this.#byKid.get(bytesKey(kid));
     if (list === undefined) return NONE;
     if (kidContext === undefined) return list;
     return list.filter(({ parameters }) => isKidContextOf(parameters, kidContext));
