@@ -13,7 +13,9 @@ const UUID = hex("70cf7c9732a345b691494810d2e9cbf4");
 const LINK = hex("23af5850");
 /** P-256 is slow, and what is fuzzed here is not the curve. */
 const KEY_PAIR = hostCrypto.p256.generate();
-const crypto = { ...hostCrypto, p256: { ...hostCrypto.p256, generate: () => KEY_PAIR } };
+/** One pair for all, for speed; copied, since a session zeroes its private key. */
+const generate = () => ({ ...KEY_PAIR, privateKey: KEY_PAIR.privateKey.slice() });
+const crypto = { ...hostCrypto, p256: { ...hostCrypto.p256, generate } };
 
 /** The AD structure of a generic provisioning PDU. */
 function pbAdv(link: Uint8Array, transaction: number, body: Uint8Array): Uint8Array {
