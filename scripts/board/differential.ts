@@ -12,10 +12,10 @@ import { fromHex } from "../../firmware/bytes/hex.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";
 import { floodingP, k2 } from "../../firmware/crypto/mesh-keys.js";
 import { DEFAULT_SETTINGS } from "../../firmware/roles/identity.js";
-import { provision } from "../../firmware/roles/provisioning.js";
 import { type Device, type DeviceKind, newKeyRing, planNetwork } from "../../sim/network.js";
 import { Random } from "../../sim/random.js";
 import { FlashStore, PAGE_BYTES, STORE_ADDRESS, STORE_BYTES } from "./flash-store.js";
+import { provisionedFlash } from "./provisioned-flash.js";
 
 export interface DifferentialOptions {
   /** Two programs with the same options. */
@@ -28,7 +28,6 @@ export interface DifferentialOptions {
 
 /** The other one has no converter to measure the supply with. */
 const OWN_OPTIONS = ["--battery", "none"];
-const FLASH_BYTES = 0x100000;
 /** Frames of a board that follow from nothing random: until its first retransmission. */
 const FIRST_PDUS = 8;
 
@@ -154,10 +153,7 @@ function plan(): Device[] {
 function provisioned(device: Device, elf: string): Scenario {
   const { kind, identity } = device;
   const uplink = { host: "127.0.0.1", port: 5683, apn: "iot.example" };
-  const store = new FlashStore();
-  provision(store, kind === "gateway" ? { ...identity, uplink } : identity);
-  const flash = new Uint8Array(FLASH_BYTES).fill(0xff);
-  flash.set(store.region, STORE_ADDRESS);
+  const flash = provisionedFlash(kind === "gateway" ? { ...identity, uplink } : identity);
   const headers = (frames: readonly string[]) => firstHeaders(identity.mesh, frames);
   return {
     name: `${kind} with an identity`,

@@ -25,10 +25,8 @@ import { World } from "../../sim/world.js";
 import { Audit } from "./audit.js";
 import { type Complaint, EmulatedBoard, freePort } from "./emulator.js";
 import { isOwnEmulator } from "./find-emulator.js";
-import { FlashStore, STORE_ADDRESS } from "./flash-store.js";
 import { Lockstep } from "./lockstep.js";
-
-const FLASH_BYTES = 0x100000;
+import { provisionedFlash } from "./provisioned-flash.js";
 
 export interface EmulatedNetworkOptions {
   readonly emulator: string;
@@ -344,12 +342,8 @@ export class EmulatedNetwork {
   #provision({ name, kind, identity }: Device): void {
     const file = this.#flashFile(name);
     if (existsSync(file)) return;
-    const store = new FlashStore();
     const uplink = { ...this.server.coapAddress, apn: "iot.example" };
-    provision(store, kind === "gateway" ? { ...identity, uplink } : identity);
-    const flash = new Uint8Array(FLASH_BYTES).fill(0xff);
-    flash.set(store.region, STORE_ADDRESS);
-    writeFileSync(file, flash);
+    writeFileSync(file, provisionedFlash(kind === "gateway" ? { ...identity, uplink } : identity));
   }
 
   /** Another value at each measurement, also after a restart, so that none can stand in for another. */

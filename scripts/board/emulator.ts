@@ -38,6 +38,10 @@ export const Exit = { ended: 0, fault: 3, resets: 4, powerCut: 5 } as const;
 export interface EmulatorCounts {
   readonly virtualSeconds: number;
   readonly wallSeconds: number;
+  /** Seconds of this machine's processor that it took; only our own emulator tells it. */
+  readonly hostSeconds?: number;
+  /** Instructions that were executed, in millions, where the emulator counts them. */
+  readonly millions: number;
   /** Share of the time that the CPU ran, 0 to 1. */
   readonly busy: number;
   readonly framesSent: number;
@@ -91,6 +95,7 @@ export class EmulatedBoard {
   readonly #child: ChildProcess;
   #virtualSeconds = 0;
   #wallSeconds = 0;
+  #millions = Number.NaN;
   #busy = 0;
 
   constructor(emulator: string, elf: string, options: EmulatorOptions) {
@@ -169,12 +174,17 @@ export class EmulatedBoard {
       this.#virtualSeconds = Number(ran[1]);
       this.#wallSeconds = Number(ran[2]);
       this.#busy = Number(ran[3]) / 100;
+      this.#millions = Number(/([\d.]+) M instructions/.exec(line)?.[1] ?? Number.NaN);
     }
+    const host = /^host cpu ([\d.]+) s$/.exec(line);
+    if (host !== null && this.counts !== undefined)
+      this.counts = { ...this.counts, hostSeconds: Number(host[1]) };
     if (!line.startsWith("air tx")) return;
     const number = (pattern: RegExp) => Number(pattern.exec(line)?.[1] ?? Number.NaN);
     this.counts = {
       virtualSeconds: this.#virtualSeconds,
       wallSeconds: this.#wallSeconds,
+      millions: this.#millions,
       busy: this.#busy,
       framesSent: number(/^air tx (\d+)/),
       framesReceived: number(/^air tx \d+ rx (\d+)/),

@@ -105,13 +105,6 @@ void consolePut(int which, uint8_t byte)
 	}
 }
 
-void consoleFlush(void)
-{
-	for (int i = 0; i < CONSOLES; i++)
-		if (lines[i].length > 0)
-			endLine(i);
-}
-
 /* ---- the other end ---- */
 
 static void use(int which, int in, int out)

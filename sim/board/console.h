@@ -9,12 +9,10 @@
 
 /* @param where `stdio`, `pty[:LINK]` or `tcp:PORT`; NULL for lines */
 void consoleBegin(int which, const char *where);
-/* A byte that the board has sent. */
+/* A byte that the board has sent. A line is printed when it has its end: half a number is no number. */
 void consolePut(int which, uint8_t byte);
 /* The next byte for the board. @return whether there is one */
 bool consoleGet(int which, uint8_t *byte);
 bool consoleHasInput(int which);
-/* A line that has no end yet. */
-void consoleFlush(void);
 
 #endif

@@ -32,6 +32,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 
 static Options options;
 
@@ -134,10 +135,11 @@ static void beginBoard(void)
 		gpioTell();
 	for (int i = 0; i < CONSOLES; i++)
 		consoleBegin(i, options.uart[i]);
-	if (options.restore)
-		snapshotRestore(options.restore);
 	watchFunctions();
 	xsBegin();
+	/* when everybody has named its state */
+	if (options.restore)
+		snapshotRestore(options.restore);
 }
 
 static void setAlarms(void)
@@ -158,6 +160,7 @@ static void tellFigures(void)
 		"uart0 tx %u rx %u, uart1 tx %u rx %u, resets %u, refused %u\n", gapSent(), gapReceived(), gapMissed(),
 		softdeviceEventsDropped(), socBlocks(), twimTransfers(), flashErases(), flashWords(), uarteSent(0), uarteReceived(0),
 		uarteSent(1), uarteReceived(1), resets(), refusals());
+	fprintf(stderr, "host cpu %.3f s\n", (double)clock() / CLOCKS_PER_SEC);
 	if (xsHeapPeak())
 		fprintf(stderr, "JavaScript heap %u B at most; flash page erased most: %u times; radio listened %.3f s\n", xsHeapPeak(),
 			flashMostErases(), (double)gapListened() / (double)SECOND);
@@ -181,7 +184,6 @@ int main(int count, char **arguments)
 	setAlarms();
 	gdbBegin(options.gdbPort);
 	status = cpuRun();
-	consoleFlush();
 	if (options.snapshot && options.snapshotAt < 0)
 		snapshotSave(options.snapshot);
 	tellFigures();
