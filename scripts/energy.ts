@@ -85,7 +85,7 @@ async function count(directory: string): Promise<Work> {
   return {
     seconds: of(({ virtualSeconds }) => virtualSeconds),
     readings: whole.readings - start.readings,
-    cpu: of(({ busy, virtualSeconds }) => busy * virtualSeconds),
+    cpu: of(({ cpuSeconds }) => cpuSeconds),
     listening: whole.listening,
     frames: of(({ framesSent }) => framesSent),
     flashWords: of(({ flashWords }) => flashWords),
