@@ -136,6 +136,10 @@ async function mainJob(
     `${target}: two nodes, a simulated one, a relay and a gateway bring ${due.length} readings to the server`,
     failures,
   );
+  for (const [device, ms] of network.boot) {
+    const name = `${target}: from power-on until ${device} runs`;
+    measured.push({ name, value: ms, limit: Number.POSITIVE_INFINITY, unit: "ms" });
+  }
   for (const [device, bytes] of network.heapPeak) {
     const image = device.replace(/-\d+$/, "");
     measured.push({

@@ -81,6 +81,8 @@ export class EmulatedNetwork {
   readonly heap = new Map<string, number>();
   /** The most that it ever needed. */
   readonly heapPeak = new Map<string, number>();
+  /** Milliseconds from power-on until a board says that it runs. */
+  readonly boot = new Map<string, number>();
   readonly complaints: (Complaint & { readonly device: string })[] = [];
   readonly boards = new Map<string, Running>();
   readonly server: RunningServer;
@@ -249,8 +251,9 @@ export class EmulatedNetwork {
       ...limits,
     });
     this.boards.set(name, { device, board });
-    board.onLine = (_uart, line) => {
+    board.onLine = (_uart, line, ms) => {
       onLine?.(name, line);
+      if (line.startsWith(`${name} runs`)) this.boot.set(name, ms);
       const heap = /^heap (\d+)\+(\d+) B/.exec(line);
       if (heap !== null) {
         const bytes = Number(heap[1]) + Number(heap[2]);

@@ -176,8 +176,9 @@ export class EmulatedBoard {
   }
 
   #takeCounts(line: string): void {
-    const ran =
-      /^ran ([\d.]+) s virtual, ([\d.]+) s wall, ([\d.]+) M instructions, cpu busy ([\d.]+)%/.exec(line);
+    const ran = /^ran ([\d.]+) s virtual, ([\d.]+) s wall, ([\d.]+) M instructions, cpu busy ([\d.]+)%/.exec(
+      line,
+    );
     if (ran !== null) {
       this.#virtualSeconds = Number(ran[1]);
       this.#wallSeconds = Number(ran[2]);
