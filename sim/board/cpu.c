@@ -1,5 +1,7 @@
 #include "cpu.h"
 
+#include "block.h"
+#include "bus.h"
 #include "clock.h"
 #include "elf.h"
 #include "exception.h"
@@ -7,7 +9,6 @@
 #include "memory.h"
 #include "nvic.h"
 #include "pace.h"
-#include "peripheral.h"
 #include "reset.h"
 #include "say.h"
 #include "snapshot.h"
@@ -19,11 +20,9 @@
 #include <string.h>
 #include <unicorn/unicorn.h>
 
-#define PPB_BASE 0xE0000000u
-#define PPB_BYTES 0x100000u
 /* Interrupts of Unicorn's ARM: QEMU's EXCP_SWI, EXCP_BKPT and EXCP_EXCEPTION_EXIT */
 enum { UNICORN_SVC = 2, UNICORN_BKPT = 7, UNICORN_RETURN = 8 };
-enum { WFE = 0xBF20, WFI = 0xBF30, YIELD = 0xBF10, SEV = 0xBF40 };
+enum { WFE = 0xBF20, WFI = 0xBF30, YIELD = 0xBF10 };
 
 static const int REGISTERS[] = {
 	UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2, UC_ARM_REG_R3, UC_ARM_REG_R4, UC_ARM_REG_R5, UC_ARM_REG_R6,
@@ -33,17 +32,6 @@ static const int REGISTERS[] = {
 };
 
 static uc_engine *unicorn;
-/* A block's instructions are counted once; `bytes` says for which length. */
-static struct {
-	uint16_t bytes, instructions;
-} blocks[FLASH_BYTES / 2];
-enum { WATCHED = 1, SENDS_EVENT = 2 };
-static uint8_t marks[FLASH_BYTES / 2];
-static struct {
-	uint32_t address;
-	CpuWatch watch;
-} watches[64];
-static int watchCount;
 static uint32_t perInstruction;
 
 static struct {
@@ -137,33 +125,6 @@ static void stop(void)
 	uc_emu_stop(unicorn);
 }
 
-static bool isLong(uint16_t halfword)
-{
-	return halfword >= 0xE800;
-}
-
-/* @param sends whether SEV is among them: Unicorn does not say when it executes that */
-static uint16_t countInstructions(uint32_t address, uint32_t bytes, bool *sends)
-{
-	const uint8_t *code = memoryRead(address, bytes);
-	uint16_t count = 0;
-
-	*sends = false;
-	for (uint32_t at = 0; code && at < bytes; count++) {
-		uint16_t op = get16(code + at);
-		*sends |= op == SEV;
-		at += isLong(op) ? 4 : 2;
-	}
-	return count;
-}
-
-static void tellWatch(uint32_t address)
-{
-	for (int i = 0; i < watchCount; i++)
-		if (watches[i].address == address)
-			watches[i].watch(address);
-}
-
 static void onBlock(uc_engine *uc, uint64_t address, uint32_t bytes, void *user)
 {
 	uint32_t at = (uint32_t)address, count;
@@ -178,19 +139,7 @@ static void onBlock(uc_engine *uc, uint64_t address, uint32_t bytes, void *user)
 		stop();
 		return;
 	}
-	if (at < FLASH_BYTES) {
-		if (blocks[at / 2].bytes != bytes) {
-			blocks[at / 2].bytes = (uint16_t)bytes;
-			blocks[at / 2].instructions = countInstructions(at, bytes, &sends);
-			marks[at / 2] = (marks[at / 2] & WATCHED) | (sends ? SENDS_EVENT : 0);
-		}
-		count = blocks[at / 2].instructions;
-		if (marks[at / 2] & WATCHED)
-			tellWatch(at);
-		sends = marks[at / 2] & SENDS_EVENT;
-	}
-	else
-		count = countInstructions(at, bytes, &sends);
+	count = blockInstructions(at, bytes, &sends);
 	if (sends)
 		cpu.event = true;
 	cpu.instructions += count;
@@ -221,58 +170,12 @@ static bool onInvalid(uc_engine *uc, uc_mem_type type, uint64_t address, int siz
 	return false;
 }
 
-static uint64_t readPeripheral(uc_engine *uc, uint64_t offset, unsigned size, void *base)
-{
-	uint32_t address = (uint32_t)(uintptr_t)base + (uint32_t)offset;
-	uint32_t value = peripheralRead(address);
-
-	(void)uc;
-	(void)size;
-	return value >> (8 * (address & 3));
-}
-
-static void writePeripheral(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *base)
-{
-	uint32_t address = (uint32_t)(uintptr_t)base + (uint32_t)offset;
-
-	(void)uc;
-	if (size != 4)
-		refuse("write of %u bytes to 0x%08x: registers are words", size, address);
-	else
-		peripheralWrite(address, (uint32_t)value);
-}
-
-static uint64_t readPrivate(uc_engine *uc, uint64_t offset, unsigned size, void *base)
-{
-	(void)uc;
-	(void)size;
-	(void)base;
-	if (offset >= 0xE000 && offset < 0xF000)
-		return nvicRead(PPB_BASE + (uint32_t)offset);
-	if (offset == 0x1004)	/* DWT CYCCNT: stands still in sleep */
-		return (uint32_t)(clockBusy() / CYCLE);
-	return 0;
-}
-
-static void writePrivate(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *base)
-{
-	(void)uc;
-	(void)base;
-	if (offset >= 0xE000 && offset < 0xF000)
-		nvicWrite(PPB_BASE + (uint32_t)offset, (uint32_t)value, (int)size);
-}
-
 /* ---- start ---- */
 
 static void must(uc_err error, const char *what)
 {
 	if (error != UC_ERR_OK)
 		die("Unicorn: %s: %s", what, uc_strerror(error));
-}
-
-static void map(uint32_t address, uint32_t length, uint32_t rights, void *memory)
-{
-	must(uc_mem_map_ptr(unicorn, address, length, rights, memory), "memory");
 }
 
 void cpuBegin(uint32_t milliCycles)
@@ -282,16 +185,7 @@ void cpuBegin(uint32_t milliCycles)
 	perInstruction = milliCycles;
 	must(uc_open(UC_ARCH_ARM, (uc_mode)(UC_MODE_THUMB | UC_MODE_MCLASS), &unicorn), "open");
 	must(uc_ctl_set_cpu_model(unicorn, UC_CPU_ARM_CORTEX_M4), "Cortex-M4");
-	map(0, FLASH_BYTES, UC_PROT_READ | UC_PROT_EXEC, flashBytes);
-	map(CODE_RAM_BASE, RAM_BYTES, UC_PROT_ALL, ramBytes);
-	map(RAM_BASE, RAM_BYTES, UC_PROT_ALL, ramBytes);
-	map(FICR_BASE, FLASH_PAGE, UC_PROT_READ, ficrBytes);
-	map(UICR_BASE, FLASH_PAGE, UC_PROT_READ, uicrBytes);
-	must(uc_mmio_map(unicorn, 0x40000000, 0x40000, readPeripheral, (void *)(uintptr_t)0x40000000,
-		writePeripheral, (void *)(uintptr_t)0x40000000), "peripherals");
-	must(uc_mmio_map(unicorn, 0x50000000, 0x1000, readPeripheral, (void *)(uintptr_t)0x50000000,
-		writePeripheral, (void *)(uintptr_t)0x50000000), "GPIO");
-	must(uc_mmio_map(unicorn, PPB_BASE, PPB_BYTES, readPrivate, NULL, writePrivate, NULL), "system control space");
+	busMap(unicorn);
 	must(uc_hook_add(unicorn, &hook, UC_HOOK_BLOCK, (void *)onBlock, NULL, 1, 0), "hook");
 	must(uc_hook_add(unicorn, &hook, UC_HOOK_INTR, (void *)onInterrupt, NULL, 1, 0), "hook");
 	must(uc_hook_add(unicorn, &hook, UC_HOOK_MEM_INVALID, (void *)onInvalid, NULL, 1, 0), "hook");
@@ -325,27 +219,8 @@ void cpuReset(uint32_t vectorTable)
 
 void cpuForget(uint32_t address, uint32_t length)
 {
-	for (uint32_t at = address; at < address + length; at += 2)
-		blocks[at / 2].bytes = 0;
+	blockForget(address, length);
 	uc_ctl_remove_cache(unicorn, (uint64_t)address, (uint64_t)address + length);
-}
-
-void cpuWritableFlash(bool writable)
-{
-	uint32_t rights = UC_PROT_READ | UC_PROT_EXEC | (writable ? UC_PROT_WRITE : 0);
-
-	must(uc_mem_protect(unicorn, 0, FLASH_BYTES, rights), "flash");
-	must(uc_mem_protect(unicorn, UICR_BASE, FLASH_PAGE, UC_PROT_READ | (writable ? UC_PROT_WRITE : 0)), "UICR");
-}
-
-void cpuWatch(uint32_t address, CpuWatch watch)
-{
-	address &= ~1u;
-	if (address >= FLASH_BYTES || watchCount == (int)(sizeof(watches) / sizeof(watches[0])))
-		return;
-	watches[watchCount].address = address;
-	watches[watchCount++].watch = watch;
-	marks[address / 2] |= WATCHED;
 }
 
 /* ---- sleep, reset, end ---- */
@@ -519,7 +394,7 @@ void cpuStep(void)
 
 	uc_ctl_remove_cache(unicorn, (uint64_t)page, (uint64_t)page + 2 * FLASH_PAGE);
 	blocksOfStep = 1;
-	execute(pc + (code && isLong(get16(code)) ? 4 : 2));
+	execute(pc + (code && blockIsLong(get16(code)) ? 4 : 2));
 	blocksOfStep = 0;
 	uc_ctl_remove_cache(unicorn, (uint64_t)page, (uint64_t)page + 2 * FLASH_PAGE);
 }

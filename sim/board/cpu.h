@@ -40,11 +40,6 @@ void cpuRequestReset(void);
 /* A fault that nothing handles: says what happened and where, ends with FAULTED. */
 void cpuFault(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Tells of each call of the function there. */
-typedef void (*CpuWatch)(uint32_t address);
-void cpuWatch(uint32_t address, CpuWatch watch);
-/* Whether stores reach flash and UICR: while the NVMC allows it. */
-void cpuWritableFlash(bool writable);
 /* Instructions at these flash addresses have changed. */
 void cpuForget(uint32_t address, uint32_t length);
 

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "gdb.h"
 
+#include "breakpoint.h"
 #include "cpu.h"
 #include "memory.h"
 #include "nvic.h"
@@ -18,8 +19,6 @@
 #include <unistd.h>
 
 #define PACKET 8192
-#define BREAKPOINTS 32
-#define BKPT 0xBE00
 #define SIGINT_NUMBER 2
 #define SIGTRAP_NUMBER 5
 #define SIGSEGV_NUMBER 11
@@ -33,63 +32,6 @@ static struct {
 	char in[PACKET];
 	int length;
 } gdb = { .fd = -1 };
-
-/* ---- breakpoints: BKPT in place of an instruction in flash ---- */
-
-static struct {
-	uint32_t address;
-	uint16_t instruction;
-} breakpoints[BREAKPOINTS];
-
-static void place(uint32_t address, uint16_t instruction)
-{
-	put16(flashBytes + address, instruction);
-	cpuForget(address & ~3u, 4);
-}
-
-static int breakpointAt(uint32_t address)
-{
-	for (int i = 0; i < BREAKPOINTS; i++)
-		if (breakpoints[i].address == address)
-			return i;
-	return -1;
-}
-
-static bool setBreakpoint(uint32_t address)
-{
-	int free = breakpointAt(0);
-
-	if (address == 0 || address >= FLASH_BYTES || free < 0 || breakpointAt(address) >= 0)
-		return address != 0 && breakpointAt(address) >= 0;
-	breakpoints[free].address = address;
-	breakpoints[free].instruction = get16(flashBytes + address);
-	place(address, BKPT);
-	return true;
-}
-
-static bool clearBreakpoint(uint32_t address)
-{
-	int i = address ? breakpointAt(address) : -1;
-
-	if (i < 0)
-		return false;
-	place(address, breakpoints[i].instruction);
-	breakpoints[i].address = 0;
-	return true;
-}
-
-/* One instruction, the one beneath a breakpoint too. */
-static void stepOver(void)
-{
-	uint32_t pc = cpuGet(PC);
-	int i = breakpointAt(pc);
-
-	if (i >= 0)
-		place(pc, breakpoints[i].instruction);
-	cpuStep();
-	if (i >= 0)
-		place(pc, BKPT);
-}
 
 /* ---- packets: $text#checksum ---- */
 
@@ -117,8 +59,7 @@ static void detach(void)
 {
 	paceForget(gdb.fd);
 	close(gdb.fd);
-	for (int i = 0; i < BREAKPOINTS; i++)
-		clearBreakpoint(breakpoints[i].address);
+	breakpointClearAll();
 	gdb.fd = -1;
 	gdb.attached = gdb.stopped = gdb.owesStop = false;
 }
@@ -131,9 +72,8 @@ static bool readByte(uint32_t address, uint8_t *byte)
 	uint32_t word;
 
 	if (at) {
-		int i = breakpointAt(address & ~1u);
-
-		*byte = i >= 0 && address ? (uint8_t)(breakpoints[i].instruction >> (8 * (address & 1))) : *at;
+		if (!breakpointHides(address, byte))
+			*byte = *at;
 		return true;
 	}
 	if (address >= 0xE000E000 && address < 0xE000F000)
@@ -291,7 +231,7 @@ static void goOn(const char *address)
 		cpuSet(PC, (uint32_t)strtoul(address, NULL, 16));
 	gdb.stopped = false;
 	gdb.owesStop = true;
-	stepOver();
+	breakpointStep();
 }
 
 static void breakpoint(const char *packet)
@@ -302,7 +242,7 @@ static void breakpoint(const char *packet)
 	if (kind > 1)
 		sendText("");	/* watchpoints are not modelled */
 	else
-		sendText((packet[0] == 'Z' ? setBreakpoint(address) : clearBreakpoint(address)) ? "OK" : "E01");
+		sendText((packet[0] == 'Z' ? breakpointSet(address) : breakpointClear(address)) ? "OK" : "E01");
 }
 
 static void step(const char *address)

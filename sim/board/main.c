@@ -1,6 +1,7 @@
 /* An nRF52840 with S140 that runs an application image: puts the parts together, and says at the end what they did. */
 
 #include "air.h"
+#include "block.h"
 #include "clock.h"
 #include "console.h"
 #include "cpu.h"
@@ -80,7 +81,7 @@ static void watchFunctions(void)
 
 		if (!elfSymbol(options.watch[i], &address))
 			die("%s has no function %s", options.image, options.watch[i]);
-		cpuWatch(address, onWatch);
+		blockWatch(address, onWatch);
 	}
 }
 

@@ -4,7 +4,7 @@
  * changes.
  */
 
-#include "cpu.h"
+#include "bus.h"
 #include "flash.h"
 #include "memory.h"
 #include "peripheral.h"
@@ -42,7 +42,7 @@ static void write(Peripheral *p, uint32_t offset, uint32_t value)
 			settle();
 		if (value == WRITES)
 			memcpy(before, flashBytes, FLASH_BYTES);
-		cpuWritableFlash(value == WRITES);
+		busWritableFlash(value == WRITES);
 	}
 	else if (offset == ERASEPAGE || offset == ERASEALL || offset == ERASEUICR) {
 		if (REGISTER(p, CONFIG) != ERASES)

@@ -1,5 +1,6 @@
 #include "xs.h"
 
+#include "block.h"
 #include "cpu.h"
 #include "dwarf.h"
 #include "elf.h"
@@ -61,12 +62,12 @@ static void onCollect(uint32_t address)
 	xsHeapPeak();
 }
 
-static void watch(const char *function, CpuWatch does)
+static void watch(const char *function, BlockWatch does)
 {
 	uint32_t address;
 
 	if (elfSymbol(function, &address))
-		cpuWatch(address, does);
+		blockWatch(address, does);
 }
 
 void xsBegin(void)
@@ -78,7 +79,7 @@ void xsBegin(void)
 	if (!elfSymbol("fxCollect", &address))
 		return;
 	dwarfMembers("sxMachine", members, sizeof(members) / sizeof(members[0]));
-	cpuWatch(address, onCollect);
+	blockWatch(address, onCollect);
 	/* tells which machine it is before there is any garbage */
 	watch("fxRunID", onCollect);
 }
