@@ -11,6 +11,8 @@ const SUITES = ["oscore", "coap", "mesh", "modem", "sim", "provisioning", "serve
 /** Of a suite's work, where it can be less. */
 const SHORT = 0.02;
 
+type Suites = { [suite: string]: readonly BenchRow[] };
+
 interface Options {
   readonly json?: string;
   readonly add: boolean;
@@ -35,26 +37,20 @@ const program = newCommand(
     console.log(describe(machine));
     if (before !== undefined) console.log(`beside ${before.date}: ${describe(before.machine)}`);
     if (options.short) console.log("a quick look: no figures to be quoted");
-    const suites: { [suite: string]: readonly BenchRow[] } = {};
+    const suites: Suites = {};
+    if (options.add && options.json !== undefined && existsSync(options.json)) {
+      Object.assign(suites, earlier(options.json).suites);
+    }
     for (const suite of names.length > 0 ? names : SUITES) {
       console.log(`\n${suite}`);
       const { default: run } = (await import(`./bench/${suite}.js`)) as { default: Suite };
       const rows = await run(options.short ? SHORT : 1);
       for (const line of table(rows, before?.suites[suite])) console.log(line);
-      if (rows.length > 0) suites[suite] = rows;
+      if (rows.length === 0) continue;
+      suites[suite] = rows;
+      // After each, so that what ends the run takes no more than one.
+      if (options.json !== undefined) save(options.json, suites, options);
     }
-    if (options.json === undefined) return;
-    const former = options.add && existsSync(options.json) ? earlier(options.json).suites : {};
-    const all = { ...former, ...suites };
-    const ordered = SUITES.flatMap((name) => (name in all ? [[name, all[name]] as const] : []));
-    const run: BenchRun = {
-      date: new Date().toISOString(),
-      command: `npm run bench -- ${ordered.map(([name]) => name).join(" ")}`,
-      machine,
-      short: options.short,
-      suites: Object.fromEntries(ordered),
-    };
-    writeFileSync(options.json, `${JSON.stringify(run, rounded, 1)}\n`);
   });
 
 function earlier(file: string): BenchRun {
@@ -63,6 +59,18 @@ function earlier(file: string): BenchRun {
   } catch (error) {
     return fail(`nothing to compare with: ${(error as Error).message}`);
   }
+}
+
+function save(file: string, suites: Suites, { short }: Options): void {
+  const names = SUITES.filter((name) => name in suites);
+  const run: BenchRun = {
+    date: new Date().toISOString(),
+    command: `npm run bench -- ${names.join(" ")}`,
+    machine: thisMachine(),
+    short,
+    suites: Object.fromEntries(names.map((name) => [name, suites[name]])),
+  };
+  writeFileSync(file, `${JSON.stringify(run, rounded, 1)}\n`);
 }
 
 /** Four digits are more than any of it is worth. */

@@ -6,7 +6,7 @@ import { decodeMessage, encodeMessage, encodeOptions } from "../../../firmware/c
 import { type CoapMessage, type CoapOption, Type } from "../../../firmware/coap/message.js";
 import { Code, OptionNumber } from "../../../firmware/coap/numbers.js";
 import { OscoreClass, oscoreClass, sortOptions } from "../../../firmware/coap/options.js";
-import { type ContextParameters, deriveContext } from "../../../firmware/oscore/context.js";
+import { deriveContext } from "../../../firmware/oscore/context.js";
 import { KeyValueContextStore } from "../../../firmware/oscore/key-value-store.js";
 import { MemoryContextStore } from "../../../firmware/oscore/memory-store.js";
 import { decodeOscoreOption, encodeOscoreOption } from "../../../firmware/oscore/option.js";
@@ -18,15 +18,9 @@ import { unprotectRequest, unprotectResponse } from "../../../firmware/oscore/un
 import { hostCrypto } from "../../../hal/host/crypto.js";
 import { MemoryStore } from "../../../hal/host/storage.js";
 import { run } from "../../oscore/cli.js";
+import { CLIENT, SERVER } from "../oscore-parameters.js";
 import { type FuzzTarget, fuzzTarget, mutate, mutation } from "../target.js";
 
-const CLIENT: ContextParameters = {
-  masterSecret: hex("0102030405060708090a0b0c0d0e0f10"),
-  masterSalt: hex("9e7ca92223786340"),
-  senderId: hex("0a"),
-  recipientId: hex("01"),
-};
-const SERVER: ContextParameters = { ...CLIENT, senderId: hex("01"), recipientId: hex("0a") };
 const client = deriveContext(hostCrypto, CLIENT);
 const server = deriveContext(hostCrypto, SERVER);
 

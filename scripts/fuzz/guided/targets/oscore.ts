@@ -4,7 +4,7 @@ import { Refusal } from "../../../../firmware/bytes/refusal.js";
 import { decodeMessage, encodeMessage } from "../../../../firmware/coap/codec.js";
 import { type CoapMessage, Type } from "../../../../firmware/coap/message.js";
 import { Code, OptionNumber } from "../../../../firmware/coap/numbers.js";
-import { type ContextParameters, deriveContext } from "../../../../firmware/oscore/context.js";
+import { deriveContext } from "../../../../firmware/oscore/context.js";
 import { KeyValueContextStore } from "../../../../firmware/oscore/key-value-store.js";
 import { MemoryContextStore } from "../../../../firmware/oscore/memory-store.js";
 import { decodeOscoreOption, encodeOscoreOption } from "../../../../firmware/oscore/option.js";
@@ -12,18 +12,12 @@ import { protectRequest, protectResponse } from "../../../../firmware/oscore/pro
 import { OscoreServer } from "../../../../firmware/oscore/server.js";
 import { unprotectRequest, unprotectResponse } from "../../../../firmware/oscore/unprotect.js";
 import { MemoryStore } from "../../../../hal/host/storage.js";
+import { CLIENT, SERVER } from "../../oscore-parameters.js";
 import { Pieces, pieces } from "../pieces.js";
 import { rememberingCrypto } from "../remembering-crypto.js";
 import { type GuidedTarget, must } from "../target.js";
 
 const crypto = rememberingCrypto();
-const CLIENT: ContextParameters = {
-  masterSecret: hex("0102030405060708090a0b0c0d0e0f10"),
-  masterSalt: hex("9e7ca92223786340"),
-  senderId: hex("0a"),
-  recipientId: hex("01"),
-};
-const SERVER: ContextParameters = { ...CLIENT, senderId: hex("01"), recipientId: hex("0a") };
 const client = deriveContext(crypto, CLIENT);
 const server = deriveContext(crypto, SERVER);
 const NO_BYTES = new Uint8Array(0);
