@@ -70,8 +70,8 @@ const options = command.opts<{
 
 const wants = (part: Part) => options.only?.includes(part) ?? true;
 const measured: Measured[] = [];
-/** What was run for long, for docs/BOARD.md. */
-const endured: string[] = [];
+/** What was run for long, by its section of docs/BOARD.md. */
+const endured = new Map<string, string>();
 let failed = 0;
 
 function say(line: string): void {
@@ -128,7 +128,8 @@ async function mainJob(
   );
   const { seqs, partialIvs } = network.audit.counts;
   if (target === "dk") {
-    endured.push(
+    endured.set(
+      "main job",
       `Two nodes, a simulated one, a relay and a gateway, ${100 * loss} % loss, ${seconds / 60} minutes, a reading each ${interval} s: ${due.length} readings measured, ${due.length - missing.length} of them on the page as measured; ${seqs} SEQs and ${partialIvs} Partial IVs; ${failures.length === 0 ? "each on one message, no replay, no reset" : `${failures.length} failures`}.`,
     );
   }
@@ -168,7 +169,8 @@ async function endurance(
     ...(process.stdout.isTTY && { onProgress: (line: string) => process.stdout.write(`\r  ${line} `) }),
   });
   if (process.stdout.isTTY) process.stdout.write("\r");
-  endured.push(
+  endured.set(
+    "cuts and kills",
     `Nodes cut in the middle of ${cuts} of the ${operations} flash operations of ten readings' work and killed ${kills} times at random, ${100 * options.loss} % loss: ${seqs} SEQs and ${partialIvs} Partial IVs; ${failures.length === 0 ? "each on one message, no replay, nothing that was stored lost or twice, all came back" : `${failures.length} failures`}.`,
   );
   check(
@@ -317,9 +319,8 @@ try {
   );
   if (options.docs) {
     if (options.only === undefined) writeSection("budgets", table());
-    if (endured.length > 0) {
-      const date = new Date().toISOString().slice(0, 10);
-      writeSection("endurance", [`On ${date}:`, "", ...endured.map((line) => `- ${line}`)].join("\n"));
+    for (const [section, text] of endured) {
+      writeSection(section, `- ${new Date().toISOString().slice(0, 10)}: ${text}`);
     }
   }
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(measured, undefined, 2)}\n`);
