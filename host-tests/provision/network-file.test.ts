@@ -51,8 +51,13 @@ describe("network file", () => {
   it("comes back as it was saved, only its owner may read it, and no key of it is in the bytes", () => {
     const network = someNetwork();
     const device = newDevice(network, { name: "Küche", kind: "node" });
-    NetworkFile.create(path, PASSPHRASE, network).close();
+    const file = NetworkFile.create(path, PASSPHRASE, structuredClone(network));
+    file.close();
     assert.deepEqual(open().network, network);
+    assert.ok(
+      file.network.keys[0].netKey.every((byte) => byte === 0),
+      "wiped",
+    );
     assert.equal(statSync(path).mode & 0o777, 0o600);
     const bytes = readFileSync(path);
     for (const key of [network.keys[0].netKey, device.next!.secrets!.masterSecret!]) {

@@ -19,7 +19,7 @@ import type { KeyValueStore } from "../../hal/hal.js";
 import { provisionerAddress } from "./allocation.js";
 import { ProvisionError } from "./errors.js";
 import { takeLock } from "./lock.js";
-import { decodeNetwork, encodeNetwork, type Network } from "./network.js";
+import { decodeNetwork, encodeNetwork, type Network, wipe } from "./network.js";
 import { isWeak, newScrypt, PassphraseKey, readHeader, type SealedKind } from "./sealed.js";
 
 export interface OpenOptions {
@@ -107,6 +107,7 @@ export class NetworkFile {
   }
 
   changePassphrase(passphrase: string): void {
+    this.#key.wipe();
     this.#key = new PassphraseKey(passphrase, newScrypt());
     this.save();
   }
@@ -139,7 +140,10 @@ export class NetworkFile {
     };
   }
 
+  /** Nothing of it may be used any more: its keys are wiped. */
   close(): void {
+    this.#key.wipe();
+    wipe(this.network);
     this.#release?.();
     this.#release = undefined;
   }

@@ -276,12 +276,23 @@ export function encodeNetwork(value: unknown): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** @throws SyntaxError for what `encodeNetwork` did not write */
+/**
+ * @param bytes are wiped
+ * @throws SyntaxError for what `encodeNetwork` did not write
+ */
 export function decodeNetwork<T = Network>(bytes: Uint8Array): T {
-  return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes), (_key, field) => {
+  const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  bytes.fill(0);
+  return JSON.parse(text, (_key, field) => {
     if (typeof field?.hex !== "string" || Object.keys(field).length !== 1) return field;
     const value = fromHex(field.hex);
     if (!(value instanceof Uint8Array)) throw new SyntaxError("bytes");
     return value;
   }) as T;
+}
+
+/** Takes all keys that a value holds out of memory, and all other bytes with them. */
+export function wipe(value: unknown): void {
+  if (value instanceof Uint8Array) value.fill(0);
+  else if (typeof value === "object" && value !== null) for (const field of Object.values(value)) wipe(field);
 }

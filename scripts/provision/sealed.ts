@@ -76,10 +76,17 @@ export class PassphraseKey {
     root.fill(0);
   }
 
+  /** Takes the key out of memory. The passphrase was a string, and those are the engine's. */
+  wipe(): void {
+    this.#sealing.fill(0);
+  }
+
+  /** @param plain is wiped */
   seal(header: Omit<Header, "scrypt">, plain: Uint8Array): Uint8Array {
     const nonce = new Uint8Array(randomBytes(NONCE));
     const line = headerLine({ ...header, scrypt: this.parameters });
     const body = xchacha20poly1305(this.#sealing, nonce, line).encrypt(plain);
+    plain.fill(0);
     return new Uint8Array(Buffer.concat([line, nonce, body]));
   }
 

@@ -100,16 +100,20 @@ export class SerialWay implements Way {
     const bytes = encodeIdentity(identity);
     const name = toHex(fingerprintOf(hostCrypto, bytes));
     this.#progress({ step: "write", done: 0, of: bytes.length });
-    for (let attempt = 1; ; attempt++) {
-      const { fingerprint } = await this.inspect();
-      if (fingerprint !== undefined && toHex(fingerprint) === name) break;
-      try {
-        await this.#transfer(bytes, name);
-        await this.#commit(identity, name);
-        break;
-      } catch (error) {
-        if (attempt === ATTEMPTS || !isLost(error)) throw error;
+    try {
+      for (let attempt = 1; ; attempt++) {
+        const { fingerprint } = await this.inspect();
+        if (fingerprint !== undefined && toHex(fingerprint) === name) break;
+        try {
+          await this.#transfer(bytes, name);
+          await this.#commit(identity, name);
+          break;
+        } catch (error) {
+          if (attempt === ATTEMPTS || !isLost(error)) throw error;
+        }
       }
+    } finally {
+      bytes.fill(0);
     }
     this.#progress({ step: "write", done: bytes.length, of: bytes.length });
     await this.#restarted();

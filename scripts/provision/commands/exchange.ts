@@ -150,6 +150,7 @@ function seal(
 ): void {
   const key = new PassphraseKey(passphrase, newScrypt());
   writeNew(out, key.seal({ kind, network: of.id, holder: of.holder }, encodeNetwork(value)));
+  key.wipe();
 }
 
 export interface ImportOptions {
@@ -195,12 +196,17 @@ function sentenceOf({ added, updated }: { added: string[]; updated: string[] }, 
 /** Often a copy has the passphrase of the file: that is tried before anybody is asked. */
 async function openCopy(session: Session, from: string, bytes: Uint8Array): Promise<Uint8Array> {
   const given = process.env[COPY_PASSPHRASE] || (await session.passphrase());
+  const open = (passphrase: string) => {
+    const { key, plain } = openSealed(bytes, from, "network", passphrase);
+    key.wipe();
+    return plain;
+  };
   try {
-    return openSealed(bytes, from, "network", given).plain;
+    return open(given);
   } catch (error) {
     if (!(error instanceof ProvisionError) || error.reason !== "wrong-passphrase" || !session.ui.asks)
       throw error;
-    return openSealed(bytes, from, "network", await session.ui.secret(`Passphrase of ${from}`)).plain;
+    return open(await session.ui.secret(`Passphrase of ${from}`));
   }
 }
 
@@ -214,7 +220,8 @@ async function importRegistrations(
   ui.title("Register devices at the server");
   const passphrase =
     process.env[COPY_PASSPHRASE] || (await session.passphrase("Passphrase of the registrations"));
-  const { plain } = openSealed(bytes, from, "registrations", passphrase);
+  const { key, plain } = openSealed(bytes, from, "registrations", passphrase);
+  key.wipe();
   const { devices, name } = decodeNetwork<Registrations>(plain);
   if (url === undefined)
     throw new UsageError("Registrations go to a server: --server URL, and its token by --token-file.");
