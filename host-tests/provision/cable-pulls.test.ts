@@ -118,7 +118,8 @@ describe("npm run provision, with the cable pulled for good at every line", func
     const device = newDevice(network, { name, kind: "node", oob: staticOob(storage, hostCrypto) });
     device.current = device.next!;
     delete device.next;
-    device.chipId = chipId;
+    // Its own: the file wipes all its bytes when it is closed.
+    device.chipId = chipId.slice();
     device.board = "verified";
     const identity = identityOf(network, device, device.current);
     storeIdentity(storage, identity);
