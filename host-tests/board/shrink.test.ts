@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { flattenModule } from "../../scripts/board/flatten.js";
-import { pruneBuilders, trimCode } from "../../scripts/board/link.js";
+import { pruneBuilders } from "../../scripts/board/link.js";
 import { identifiersOf, NamePool } from "../../scripts/board/names.js";
 import { shrink } from "../../scripts/board/shrink.js";
 
@@ -187,9 +187,5 @@ describe("board build: what the linker wrote, smaller", () => {
       ["0", "1", "0"],
     );
     assert.throws(() => pruneBuilders("int main;"), /no table/);
-  });
-
-  it("cuts the zeros that fill byte code up", () => {
-    assert.match(trimCode(c), /"\\x0c\\x00\\xbb\\x44", NULL/);
   });
 });

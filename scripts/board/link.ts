@@ -9,6 +9,8 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, relative } from "node:path";
+import { InstructionSet } from "./byte-code.js";
+import { shorten } from "./shorten.js";
 
 const DIET = "diet";
 
@@ -103,18 +105,29 @@ export function pruneBuilders(c: string): string {
     );
 }
 
-/** Byte code as the linker writes it is filled up with zeros to whole chunks of its own machine. */
-export function trimCode(c: string): string {
+/** Preloaded byte code, in a smaller form. */
+export function shortenCode(c: string, set: InstructionSet): string {
   return c.replaceAll(
-    /(XS_CODE_X_KIND\}, \.value = \{ \.code = \{ \(txByte\*\)"(?:\\x..|[^"\\])*?)((?:\\x00)+)"/g,
-    '$1"',
+    /(XS_CODE_X_KIND\}, \.value = \{ \.code = \{ \(txByte\*\)")((?:\\x..)+)"/g,
+    (_all, before: string, text: string) =>
+      `${before}${literal(shorten(Buffer.from(text.replaceAll("\\x", ""), "hex"), set))}"`,
   );
+}
+
+function literal(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex").replaceAll(/../g, "\\x$&");
 }
 
 function run(command: string, parameters: readonly string[]): void {
   const { status, error } = spawnSync(command, parameters, { stdio: "inherit" });
   if (error !== undefined) throw error;
   if (status !== 0) process.exit(status ?? 1);
+}
+
+function instructionSet(): InstructionSet {
+  const source = (name: string) =>
+    readFileSync(join(process.env.MODDABLE ?? "", "xs", "sources", name), "utf8");
+  return InstructionSet.of(source("xsCommon.h"), source("xsCommon.c"));
 }
 
 /** @param tools the SDK's commands @param sources of our modules @param parameters the linker's own */
@@ -129,7 +142,7 @@ function link(tools: string, sources: string, parameters: readonly string[]): vo
   const strips = CLASSES.split(" ").flatMap((name) => (names.has(name.split(".")[0]!) ? [] : ["-s", name]));
   run(join(tools, "xsl"), ["-p", `${DIET}.xsb`, ...strips, ...parameters, join(folder, `${DIET}.xsb`)]);
   const c = join(output, "mc.xs.c");
-  writeFileSync(c, trimCode(pruneBuilders(readFileSync(c, "utf8"))));
+  writeFileSync(c, shortenCode(pruneBuilders(readFileSync(c, "utf8")), instructionSet()));
 }
 
 if (import.meta.filename === process.argv[1]) {
