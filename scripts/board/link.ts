@@ -11,6 +11,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, relative } from "node:path";
 import { InstructionSet } from "./byte-code.js";
 import { shorten } from "./shorten.js";
+import { literal, mergeSlots } from "./slots.js";
 
 const DIET = "diet";
 
@@ -114,10 +115,6 @@ export function shortenCode(c: string, set: InstructionSet): string {
   );
 }
 
-function literal(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex").replaceAll(/../g, "\\x$&");
-}
-
 function run(command: string, parameters: readonly string[]): void {
   const { status, error } = spawnSync(command, parameters, { stdio: "inherit" });
   if (error !== undefined) throw error;
@@ -142,7 +139,8 @@ function link(tools: string, sources: string, parameters: readonly string[]): vo
   const strips = CLASSES.split(" ").flatMap((name) => (names.has(name.split(".")[0]!) ? [] : ["-s", name]));
   run(join(tools, "xsl"), ["-p", `${DIET}.xsb`, ...strips, ...parameters, join(folder, `${DIET}.xsb`)]);
   const c = join(output, "mc.xs.c");
-  writeFileSync(c, shortenCode(pruneBuilders(readFileSync(c, "utf8")), instructionSet()));
+  const set = instructionSet();
+  writeFileSync(c, pruneBuilders(mergeSlots(shortenCode(readFileSync(c, "utf8"), set), set)));
 }
 
 if (import.meta.filename === process.argv[1]) {
