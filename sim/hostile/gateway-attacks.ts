@@ -1,37 +1,35 @@
+/** What a hostile gateway tries, on the way to the server and on the way to the nodes. */
+
 import { concat } from "../../firmware/bytes/compare.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";
 import { decodeOptions, encodeMessage } from "../../firmware/coap/codec.js";
-import type { CoapMessage } from "../../firmware/coap/message.js";
 import { Type } from "../../firmware/coap/message.js";
 import { Code, OptionNumber } from "../../firmware/coap/numbers.js";
-import { getOption } from "../../firmware/coap/options.js";
-import { decodeOscoreOption, encodeOscoreOption, type OscoreOption } from "../../firmware/oscore/option.js";
+import { encodeOscoreOption } from "../../firmware/oscore/option.js";
 import { decodeReport, encodeReadings } from "../../firmware/reading/codec.js";
 import { decodeSenml } from "../../firmware/reading/senml.js";
 import type { Random } from "../random.js";
 import { type Attack, type AttackKind, flipBit } from "./attack.js";
-
-/** A datagram on its way, parsed. */
-export interface Passing {
-  readonly bytes: Uint8Array;
-  readonly message: CoapMessage;
-}
-
-/** What an attack has to work with. */
-export interface GatewayMaterial {
-  readonly passing: Passing;
-  /** Earlier ones of the same direction, oldest first. */
-  readonly past: readonly Passing[];
-  /** Sender IDs that were seen. */
-  readonly kids: ReadonlyMap<string, Uint8Array>;
-  readonly random: Random;
-  /** Nothing goes out behind this one that was held back: held back itself, it would not change its place. */
-  readonly mayHold: boolean;
-  /** Gives a message a message ID and token of the attacker's own. */
-  readonly rename: (message: CoapMessage) => CoapMessage;
-  /** A message was read: what must never happen. */
-  readonly understood: () => void;
-}
+import {
+  type Change,
+  changeFields,
+  cutCiphertext,
+  cutOption,
+  cutTag,
+  flipCiphertext,
+  flipFlags,
+  flipTag,
+  type GatewayMaterial,
+  isProtected,
+  kidOf,
+  nextPartialIv,
+  oscoreOf,
+  otherKid,
+  pickPast,
+  randomPayload,
+  TAG,
+  withOption,
+} from "./datagram-changes.js";
 
 /** What goes on. */
 export interface Tampered {
@@ -44,75 +42,6 @@ export interface Tampered {
 }
 
 type GatewayAttack = Attack<GatewayMaterial, Tampered>;
-
-const TAG = 8;
-
-/** The Sender ID that a message names in the open. */
-export function kidOf(message: CoapMessage): Uint8Array | undefined {
-  return oscoreOf(message)?.kid;
-}
-
-function oscoreOf(message: CoapMessage): OscoreOption | undefined {
-  const value = getOption(message, OptionNumber.OSCORE);
-  if (value === undefined) return undefined;
-  const option = decodeOscoreOption(value);
-  return option instanceof Refusal ? undefined : option;
-}
-
-/** The message with another value of its OSCORE option; without it when `value` is `undefined`. */
-function withOption(message: CoapMessage, value: Uint8Array | undefined): CoapMessage {
-  return {
-    ...message,
-    options: message.options.flatMap((option) => {
-      if (option.number !== OptionNumber.OSCORE) return [option];
-      return value === undefined ? [] : [{ number: OptionNumber.OSCORE, value }];
-    }),
-  };
-}
-
-/** Changes the message, or says that it cannot be changed in this way. */
-type Change = (message: CoapMessage, material: GatewayMaterial) => CoapMessage | undefined;
-
-function changeOption(change: (value: Uint8Array, random: Random) => Uint8Array | undefined): Change {
-  return (message, { random }) => {
-    const value = getOption(message, OptionNumber.OSCORE);
-    const changed = value && change(value, random);
-    return changed && withOption(message, changed);
-  };
-}
-
-function changeFields(
-  change: (option: OscoreOption, material: GatewayMaterial) => OscoreOption | undefined,
-): Change {
-  return (message, material) => {
-    const option = oscoreOf(message);
-    const changed = option && change(option, material);
-    return changed && withOption(message, encodeOscoreOption(changed));
-  };
-}
-
-/** A changed payload; OSCORE messages have one, with a tag at its end. */
-function changePayload(change: (payload: Uint8Array, random: Random) => Uint8Array): Change {
-  return (message, { random }) =>
-    message.payload.length <= TAG ? undefined : { ...message, payload: change(message.payload, random) };
-}
-
-const flipCiphertext = changePayload((payload, random) => flipBit(payload, random, 0, payload.length - TAG));
-const flipTag = changePayload((payload, random) => flipBit(payload, random, payload.length - TAG));
-const cutTag = changePayload((payload, random) => payload.slice(0, payload.length - 1 - random.below(TAG)));
-const cutCiphertext = changePayload((payload, random) =>
-  payload.slice(0, 1 + random.below(payload.length - TAG)),
-);
-/** Reserved bits aside, any change of the flags makes the fields mean something else. */
-const flipFlags = changeOption((value, random) => {
-  if (value.length > 0) return flipBit(value, random, 0, 1);
-  return Uint8Array.of(1 << random.below(8));
-});
-const cutOption = changeOption((value) => (value.length > 1 ? value.slice(0, value.length - 1) : undefined));
-
-function randomPayload(message: CoapMessage, { random }: GatewayMaterial): CoapMessage {
-  return { ...message, payload: random.bytes(Math.max(message.payload.length, TAG + 2)) };
-}
 
 /** To the server: a changed copy before the true one, which still arrives. */
 function before(kind: AttackKind, what: string, change: Change): GatewayAttack {
@@ -191,30 +120,6 @@ const HOLD: GatewayAttack = {
   what: "a datagram held back",
   run: ({ mayHold }) => (mayHold ? { hold: true } : undefined),
 };
-
-function isProtected({ message }: Passing): boolean {
-  return oscoreOf(message) !== undefined;
-}
-
-function pickPast({ past, random }: GatewayMaterial): Passing | undefined {
-  const usable = past.filter(isProtected);
-  return usable.length === 0 ? undefined : random.pick(usable);
-}
-
-function otherKid({ kids, passing, random }: GatewayMaterial): Uint8Array | undefined {
-  const own = kidOf(passing.message)?.join();
-  const others = [...kids].filter(([name]) => name !== own).map(([, kid]) => kid);
-  return others.length === 0 ? undefined : random.pick(others);
-}
-
-/** One more than a Partial IV, in its shortest form. */
-function nextPartialIv(partialIv: Uint8Array): Uint8Array {
-  let value = 1;
-  for (let i = 0; i < partialIv.length; i++) value += partialIv[i] * 256 ** (partialIv.length - 1 - i);
-  const bytes: number[] = [];
-  for (let rest = value; rest > 0; rest = Math.floor(rest / 256)) bytes.unshift(rest % 256);
-  return Uint8Array.from(bytes);
-}
 
 /** On the way to the server. */
 export const UP_ATTACKS: readonly GatewayAttack[] = [

@@ -5,14 +5,8 @@ import { Type } from "../../firmware/coap/message.js";
 import { isRequest, isResponse } from "../../firmware/coap/numbers.js";
 import type { Random } from "../random.js";
 import { type AttackKind, AttackLog, type Choice, Rotation } from "./attack.js";
-import {
-  DOWN_ATTACKS,
-  type GatewayMaterial,
-  kidOf,
-  type Passing,
-  type Tampered,
-  UP_ATTACKS,
-} from "./gateway-attacks.js";
+import { type GatewayMaterial, kidOf, type Passing } from "./datagram-changes.js";
+import { DOWN_ATTACKS, type Tampered, UP_ATTACKS } from "./gateway-attacks.js";
 
 export interface HostileGatewayOptions extends Choice {
   readonly random: Random;
