@@ -115,7 +115,7 @@ export const serverDatagramSuite: AttackSuite = async ({ seed, short }, onResult
       field.gateway.onUplink = (datagram) => recorded.push(datagram);
       field.run(short ? 200 : 3600);
       const usual = refusals(field);
-      if (restart) await field.restartServer();
+      if (restart) await field.server.restart();
       const stored = field.readings.length;
       const random = new Random(seed).fork(attack);
       const [bytes, effects] = [{ in: 0, out: 0 }, new Set<string>()];

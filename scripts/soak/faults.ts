@@ -79,7 +79,7 @@ export class Faults {
           return;
         }
         this.restarts++;
-        return field.restartServer();
+        return field.server.restart();
       };
       faults.push({ at, happen });
     }
@@ -92,8 +92,8 @@ export class Faults {
     }
     for (const [i, at] of moments(stepEvery * HOUR, 0.7, WRONG_FOR, duration).entries()) {
       this.steps++;
-      faults.push({ at, happen: () => field.stepWallClock(WRONG_BY[i % WRONG_BY.length]) });
-      faults.push({ at: at + WRONG_FOR, happen: () => field.stepWallClock(0) });
+      faults.push({ at, happen: () => field.server.stepWallClock(WRONG_BY[i % WRONG_BY.length]) });
+      faults.push({ at: at + WRONG_FOR, happen: () => field.server.stepWallClock(0) });
     }
     return faults.sort((a, b) => a.at - b.at);
   }
@@ -103,7 +103,7 @@ export class Faults {
     if (away || !this.#startsWhenBack) return;
     this.#startsWhenBack = false;
     this.restarts++;
-    await this.#field.restartServer();
+    await this.#field.server.restart();
   }
 
   /** What happens to the server until then and was not asked for before, in order. */

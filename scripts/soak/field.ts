@@ -4,7 +4,7 @@
  */
 
 import { hostCrypto } from "#hal/crypto.js";
-import { type Cloud, createCloud } from "../../cloud/cloud.js";
+import type { Cloud } from "../../cloud/cloud.js";
 import type { EventJson, ReadingJson } from "../../cloud/model.js";
 import { openSqlite } from "../../cloud/store/sqlite.js";
 import type { Store } from "../../cloud/store/store.js";
@@ -33,6 +33,9 @@ import { type Guard, guardedBearer, guardedClock, guardedPort } from "../../sim/
 import { IdealMesh } from "../../sim/soak/ideal-mesh.js";
 import { Ledger, numberOf } from "../../sim/soak/ledger.js";
 import { NumberedSensor } from "../../sim/soak/numbered-sensor.js";
+import { FieldServer, SERVER } from "./field-server.js";
+
+export { EPOCH, SERVER, STORE_KEY } from "./field-server.js";
 
 export interface FieldOptions {
   readonly seed?: number;
@@ -105,16 +108,12 @@ export interface FieldGateway {
   onUplink: ((datagram: Uint8Array) => void) | undefined;
 }
 
-/** 2026-01-01T00:00:00Z, as virtual time 0. */
-export const EPOCH = Date.UTC(2026, 0, 1);
-/** What the server's store seals keys under. */
-export const STORE_KEY = new Uint8Array(32).fill(7);
-export const SERVER = { host: "192.0.2.1", port: 5683 } as const;
-
 export class Field {
   readonly clock = new VirtualClock();
   readonly internet = new VirtualInternet(this.clock);
   readonly ledger = new Ledger();
+  readonly crypto: Crypto;
+  readonly server: FieldServer;
   readonly devices: Device[];
   readonly stores = new Map<string, KeyValueStore>();
   readonly nodes = new Map<string, FieldNode>();
@@ -124,13 +123,8 @@ export class Field {
   readonly events: EventJson[] = [];
   readonly #mesh: IdealMesh | Air;
   readonly #radios = new Map<string, AdvertisingBearer>();
-  readonly crypto: Crypto;
   readonly #options: FieldOptions;
   readonly #random: Random;
-  /** The hands of the server's clock, virtual ms → ms since 1970 − EPOCH: what to add, from which moment on. */
-  readonly #wallSteps: { readonly at: number; readonly offset: number }[] = [{ at: 0, offset: 0 }];
-  #cloud: Cloud | undefined;
-  #armed = Number.POSITIVE_INFINITY;
 
   constructor(options: FieldOptions = {}) {
     this.#options = options;
@@ -152,6 +146,20 @@ export class Field {
       settings: { ...DEFAULT_SETTINGS, ...options.settings },
       random: bytes,
     });
+    const { remember = true, onEvent } = options;
+    this.server = new FieldServer({
+      clock: this.clock,
+      internet: this.internet,
+      crypto: this.crypto,
+      onReading: (reading) => {
+        if (remember) this.readings.push(reading);
+        this.#stored(reading);
+      },
+      onEvent: (event) => {
+        if (remember) this.events.push(event);
+        onEvent?.(event);
+      },
+    });
     for (const { name, identity } of this.devices) {
       const store = options.store?.(name) ?? new MemoryStore();
       this.stores.set(name, store);
@@ -160,8 +168,7 @@ export class Field {
   }
 
   get cloud(): Cloud {
-    if (this.#cloud === undefined) throw new Error("the cloud is not started");
-    return this.#cloud;
+    return this.server.cloud;
   }
 
   /** With {@link FieldOptions.air} only. */
@@ -179,7 +186,7 @@ export class Field {
   /** Starts the server and switches every device on. */
   async start(): Promise<this> {
     const store = openSqlite({ file: this.#options.storeFile ?? ":memory:" });
-    await this.#startServer(this.#options.wrapStore?.(store) ?? store, false);
+    await this.server.start(this.#options.wrapStore?.(store) ?? store, this.devices);
     const { spread = 0 } = this.#options;
     const moments = this.#random.fork("spread");
     for (const { name, kind } of this.devices) {
@@ -189,99 +196,9 @@ export class Field {
     return this;
   }
 
-  /** The server's process is killed, and starts again on the same store: what it had in memory is gone. */
-  async restartServer(): Promise<void> {
-    const { store } = this.cloud;
-    // Nothing of the old one runs any more: its timers are ours, and are not armed again.
-    this.#cloud = undefined;
-    this.#armed = Number.POSITIVE_INFINITY;
-    await this.#startServer(store, true);
-  }
-
-  async #startServer(store: Store, again: boolean): Promise<void> {
-    const cloud = await createCloud({
-      store,
-      crypto: this.crypto,
-      storeKey: STORE_KEY,
-      send: (datagram, destination) => {
-        const [address, port] = destination.split(":");
-        this.internet.sendTo(
-          { address: SERVER.host, port: SERVER.port },
-          { address, port: Number(port) },
-          datagram,
-        );
-      },
-      wallTime: () => this.wallTime,
-    });
-    this.#cloud = cloud;
-    for (const { name, kind, identity } of again ? [] : this.devices) {
-      const { oscore, mesh } = identity;
-      await cloud.registry.upsert({
-        name,
-        kind,
-        meshAddress: mesh.address,
-        ...(oscore !== undefined && {
-          oscore: {
-            masterSecret: oscore.masterSecret,
-            masterSalt: oscore.masterSalt,
-            nodeId: oscore.senderId,
-            serverId: oscore.recipientId,
-          },
-        }),
-      });
-    }
-    const { remember = true, onEvent } = this.#options;
-    cloud.live.on("reading", (reading) => {
-      if (remember) this.readings.push(reading);
-      this.#stored(reading);
-    });
-    cloud.live.on("event", (event) => {
-      if (remember) this.events.push(event);
-      onEvent?.(event);
-    });
-    this.internet.listen(SERVER.host, SERVER.port, (datagram, from) => {
-      cloud.endpoint.handle(datagram, `${from.address}:${from.port}`, this.clock.now());
-      this.#arm(cloud);
-    });
-  }
-
   #stored({ node, time, received, temperature = 0, humidity = 0 }: ReadingJson): void {
     const number = numberOf(Math.round(temperature * 100), Math.round(humidity * 100));
-    this.ledger.stored(node, number, Date.parse(time) - EPOCH - this.#offsetAt(Date.parse(received) - EPOCH));
-  }
-
-  /** What the server's clock says, ms since 1970. */
-  get wallTime(): number {
-    return EPOCH + Math.floor(this.clock.now()) + this.#wallSteps[this.#wallSteps.length - 1].offset;
-  }
-
-  /** The server's clock is set: from now on it is wrong by so much. */
-  stepWallClock(offset: number): void {
-    this.#wallSteps.push({ at: this.clock.now(), offset });
-  }
-
-  /** By how much the server's clock was wrong when it showed this. */
-  #offsetAt(shown: number): number {
-    const steps = this.#wallSteps;
-    for (let i = steps.length - 1; i > 0; i--) {
-      const { at, offset } = steps[i];
-      const until = steps[i + 1]?.at ?? Number.POSITIVE_INFINITY;
-      if (shown - offset >= Math.floor(at) && shown - offset <= until) return offset;
-    }
-    return 0;
-  }
-
-  /** The endpoint's own timer, as the UDP driver would keep it. */
-  #arm(cloud: Cloud): void {
-    const { deadline } = cloud.endpoint;
-    if (deadline >= this.#armed) return;
-    this.#armed = deadline;
-    this.clock.post(Math.max(deadline, this.clock.now()), () => {
-      this.#armed = Number.POSITIVE_INFINITY;
-      if (cloud !== this.#cloud) return;
-      cloud.endpoint.tick(this.clock.now());
-      this.#arm(cloud);
-    });
+    this.ledger.stored(node, number, this.server.measuredAt(Date.parse(time), Date.parse(received)));
   }
 
   switchOn(name: string, resetReason: ResetReason = "power-on"): void {
@@ -441,7 +358,7 @@ export class Field {
       rows.map(({ node, temperature = 0, humidity = 0, time, received }) => ({
         node: registry.nameOf(node) ?? `node ${node}`,
         number: numberOf(temperature, humidity),
-        time: time - EPOCH - this.#offsetAt(received - EPOCH),
+        time: this.server.measuredAt(time, received),
       })),
     );
     return this.ledger.balance();
