@@ -1,30 +1,32 @@
 import { Refusal } from "../firmware/bytes/refusal.js";
 import { encodeMessage } from "../firmware/coap/codec.js";
-import type { CoapMessage } from "../firmware/coap/message.js";
 import { type Content, type Exchange, MessageLayer } from "../firmware/coap/message-layer.js";
-import { Code, codeClass, OptionNumber } from "../firmware/coap/numbers.js";
-import { getUint } from "../firmware/coap/options.js";
+import { isUnwanted } from "../firmware/coap/no-response.js";
+import { Code } from "../firmware/coap/numbers.js";
 import { protectResponse } from "../firmware/oscore/protect.js";
 import type { Change } from "../firmware/oscore/store.js";
 import { requestOptionOf } from "../firmware/oscore/unprotect.js";
-import type { Health, Reading } from "../firmware/reading/reading.js";
+import type { Health } from "../firmware/reading/reading.js";
 import type { Crypto } from "../hal/hal.js";
-import { Allowances } from "./allowance.js";
 import { CommitQueue, exchangesOf, type Pending } from "./commit-queue.js";
 import type { DeviceContext } from "./context.js";
 import type { Device } from "./device.js";
 import { type Delivery, Downlinks } from "./downlink.js";
+import { ErrorLimits } from "./error-limits.js";
 import type { EventLog, Happening } from "./events.js";
 import { type Admitted, type Denied, Gatekeeper, plainError, replayed } from "./gatekeeper.js";
+import { GatewaySources } from "./gateway-sources.js";
 import { healthEvents, healthFigures, healthText, mergeHealth } from "./health.js";
 import type { Live } from "./live.js";
 import type { Metrics } from "./metrics.js";
 import { type EventRecord, eventJson, type ReadingRecord, readingJson, type Severity } from "./model.js";
-import { denialEvent, hostOf, malformedEvent, ObservedCounters } from "./refusals.js";
+import { recordsOf } from "./reading-records.js";
+import { denialEvent, malformedEvent, ObservedCounters } from "./refusals.js";
 import type { Registry } from "./registry.js";
 import { understand } from "./report.js";
 import { requestJson } from "./request-json.js";
 import type { Store, Takeover } from "./store/store.js";
+import { keysRenewedEvent, settingsChangedEvent, storeFailedEvent } from "./system-events.js";
 import { UnknownSenders } from "./unknown.js";
 
 /** What the server keeps of readings: what they say, the OSCORE message as received, or both (DESIGN §4.10). */
@@ -60,13 +62,6 @@ const TRY_AGAIN = 30;
  * to do with each other.
  */
 const LONG_WAY = { ackTimeout: 6000, maxRetransmit: 3, nstart: 8 };
-/** Unprotected errors to one address. */
-const ERRORS = { burst: 100, rate: 20 };
-/** An error is at most so many times as long as its request. */
-const AMPLIFICATION = 3;
-/** Header, token and Max-Age of an error. */
-const HEADER_ROOM = 16;
-const NO_BYTES = new Uint8Array(0);
 const NO_READINGS: readonly ReadingRecord[] = [];
 /**
  * The server's CoAP and OSCORE endpoint (DESIGN §3). Sans-IO: datagrams come in through `handle`, leave through `send`.
@@ -86,9 +81,8 @@ export class CloudEndpoint {
   readonly #queue: CommitQueue;
   /** Devices whose description changed by something else than a reading. */
   readonly #changed = new Set<Device>();
-  /** Gateways by where their own reports come from: what comes from there came through them. */
-  readonly #gateways = new Map<string, Device>();
-  readonly #errors = new Allowances(ERRORS.burst, ERRORS.rate);
+  readonly #gateways = new GatewaySources();
+  readonly #errors = new ErrorLimits();
   /** Of the datagram in hand. */
   #source = "";
   #length = 0;
@@ -145,19 +139,15 @@ export class CloudEndpoint {
 
   /** Where a gateway's last report came from, as known from before a restart. */
   recall(gateway: Device, source: string): void {
-    this.#gateways.set(source, gateway);
+    this.#gateways.note(gateway, source);
   }
 
   /** Forgets a device that is no longer registered. */
   forget(device: Device): void {
-    this.#forgetSource(device);
+    this.#gateways.forget(device);
     this.downlinks.forget(device);
     this.#queue.forget(device);
     this.#changed.delete(device);
-  }
-
-  #forgetSource(device: Device): void {
-    for (const [source, gateway] of this.#gateways) if (gateway === device) this.#gateways.delete(source);
   }
 
   /** Notes an event of the system itself. */
@@ -252,18 +242,18 @@ export class CloudEndpoint {
   }
 
   #accept(exchange: Exchange, { device, request, change }: Admitted): void {
-    const { metrics, wallTime, storage } = this.#options;
+    const { metrics, wallTime, storage, registry } = this.#options;
     const { message, partialIv } = request;
     const received = wallTime();
     const { content, report, refusal } = understand(message, partialIv);
     if (refusal !== undefined) metrics.drop("report", refusal);
     const protectedAnswer = protectResponse(request.exchange, content);
-    const answer = wantsNoAnswer(message, content.code) ? undefined : protectedAnswer;
+    const answer = isUnwanted(message, content.code) ? undefined : protectedAnswer;
     const { context, takeover } = this.#contextFor(change);
-    const gateway = device.record.kind === "gateway" ? undefined : this.#gateways.get(exchange.endpoint);
+    const gateway = device.record.kind === "gateway" ? undefined : this.#gateways.at(exchange.endpoint);
     const live =
       report?.kind === "readings"
-        ? this.#readings(report.readings, device, partialIv, received, gateway)
+        ? recordsOf(report.readings, device, partialIv, received, gateway, registry.hops(device))
         : NO_READINGS;
     const sealed = storage !== "plaintext" && live.length > 0 ? encodeMessage(exchange.request) : undefined;
     context.accept(change, exchange.request, answer);
@@ -291,47 +281,14 @@ export class CloudEndpoint {
   #contextFor(change: Change<DeviceContext>): { context: DeviceContext; takeover: Takeover | undefined } {
     if (change.kind !== "replace") return { context: change.context, takeover: undefined };
     const renewed = this.#options.registry.takeOver(change);
-    const { name } = change.context.device.record;
-    this.#happened({
-      kind: "system",
-      severity: "info",
-      reason: "keys-renewed",
-      detail: `${name} had lost its place, and has agreed on new keys with the server`,
-      node: name,
-    });
+    this.#happened(keysRenewedEvent(change.context.device.record.name));
     return renewed;
-  }
-
-  #readings(
-    readings: readonly Reading[],
-    device: Device,
-    partialIv: number,
-    received: number,
-    gateway: Device | undefined,
-  ): ReadingRecord[] {
-    const hops = this.#options.registry.hops(device);
-    return readings.map(({ age, temperature, humidity, battery, firstCarriage }, index) => ({
-      id: 0,
-      node: device.record.id,
-      time: received - age * 1000,
-      temperature,
-      humidity,
-      battery,
-      received,
-      gateway: gateway?.record.id,
-      hops,
-      partialIv: firstCarriage?.partialIv ?? partialIv,
-      position: firstCarriage?.index ?? index,
-    }));
   }
 
   #takeHealth(device: Device, report: Health, source: string, received: number): void {
     const { record } = device;
     const isGateway = record.kind === "gateway";
-    if (isGateway && this.#gateways.get(source) !== device) {
-      this.#forgetSource(device);
-      this.#gateways.set(source, device);
-    }
+    if (isGateway) this.#gateways.note(device, source);
     const merged = mergeHealth(device.health, report, received);
     device.health = merged.state;
     this.#queue.setHealth(device, {
@@ -362,15 +319,7 @@ export class CloudEndpoint {
     device.interval = result.settings.interval * 1000;
     live.emit("node", registry.info(device));
     if (!delivery.label.startsWith("PUT")) return;
-    const { interval, confirmable, batch } = result.settings;
-    const { name } = device.record;
-    this.#happened({
-      kind: "system",
-      severity: "info",
-      reason: "settings-changed",
-      detail: `${name} was told: every ${interval} s, ${confirmable ? "confirmable" : "non-confirmable"}, ${batch} in one message at most`,
-      node: name,
-    });
+    this.#happened(settingsChangedEvent(device.record.name, result.settings));
     this.onWake();
   }
 
@@ -392,15 +341,13 @@ export class CloudEndpoint {
       }
     }
     this.#happened(denialEvent(denied, endpoint, gateway));
-    // Whoever sends with a false source address must not make us shout at its owner: few errors for each address, and
-    // none much longer than what it answers; a reset of four bytes always goes.
-    if (!this.#errors.take(hostOf(endpoint), now)) {
+    const error = this.#errors.limit(answer, endpoint, this.#length, now);
+    if (error !== undefined) this.#layer.respond(exchange, error, now);
+    else {
       this.#options.metrics.drop("coap", "error-limit");
+      // A reset of four bytes always goes.
       this.#layer.reject(exchange, now);
-      return;
     }
-    const longer = answer.payload.length > AMPLIFICATION * this.#length - HEADER_ROOM;
-    this.#layer.respond(exchange, longer ? { ...answer, payload: NO_BYTES } : answer, now);
   }
 
   /** The message layer did not take something. */
@@ -413,7 +360,7 @@ export class CloudEndpoint {
 
   /** Name of the gateway that speaks from there. */
   #through(source: string): string | undefined {
-    return this.#gateways.get(source)?.record.name;
+    return this.#gateways.at(source)?.record.name;
   }
 
   #happened(happening: Happening): void {
@@ -472,13 +419,7 @@ export class CloudEndpoint {
 
   #failed(error: Error): void {
     this.#trouble = `the store does not take anything: ${error.message}`;
-    this.#happened({ kind: "system", severity: "critical", reason: "store-failed", detail: this.#trouble });
+    this.#happened(storeFailedEvent(this.#trouble));
     this.onWake();
   }
-}
-
-/** RFC 7967: bit 1 (value 2) says that a success needs no answer. */
-function wantsNoAnswer(message: CoapMessage, code: number): boolean {
-  if (message.options.length === 0 || codeClass(code) !== 2) return false;
-  return ((getUint(message, OptionNumber.NO_RESPONSE) ?? 0) & 2) !== 0;
 }
