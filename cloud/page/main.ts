@@ -1,6 +1,8 @@
 import "./css/base.css";
 import "./css/parts.css";
-import "./css/pages.css";
+import "./css/overview.css";
+import "./css/lists.css";
+import "./css/device.css";
 import { TokenDialog } from "./access.js";
 import { Acknowledged } from "./alarm-rows.js";
 import { ApiError, api, type Connection, listen } from "./client.js";

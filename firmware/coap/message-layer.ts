@@ -4,6 +4,10 @@
  *
  * It carries outer messages and looks into none: OSCORE sits above it. A message is encoded once, and all its copies
  * are those bytes.
+ *
+ * Repetitions are timed in sender.ts, answers in exchanges.ts, copies are known by deduplication.ts. Here it is decided
+ * which of them a message is for: client and server in one file, because any endpoint may be both, and one table of
+ * peers serves them.
  */
 
 import { Counters } from "../bytes/counters.js";

@@ -1,3 +1,8 @@
+/**
+ * Every message of the Configuration Client and its answer (Mesh Profile §4.3.2), one short function each: a table, as
+ * long as the specification's.
+ */
+
 import { ByteReader } from "../bytes/reader.js";
 import { Refusal } from "../bytes/refusal.js";
 import { ByteWriter } from "../bytes/writer.js";

@@ -1,5 +1,6 @@
 import type { Counters } from "../bytes/counters.js";
 import { isGroup, isVirtual } from "./addresses.js";
+import { enqueue, QUEUE_SIZE, type StoredPdu } from "./friend-queue.js";
 import {
   decodeFriendClear,
   decodeFriendRequest,
@@ -15,9 +16,8 @@ import type { NodeState } from "./node-state.js";
 import { ControlOpcode } from "./numbers.js";
 import type { UpperPdu } from "./reassembly.js";
 
-/** Low Power nodes that one friend serves, messages it keeps for each, addresses it listens to for each. */
+/** Low Power nodes that one friend serves, addresses it listens to for each. */
 const LOW_POWER_NODES_MAX = 4;
-const QUEUE_SIZE = 16;
 const SUBSCRIPTIONS_MAX = 16;
 /** The longest there is: the bearer may be busy when the answer is due. */
 const RECEIVE_WINDOW = 255;
@@ -27,17 +27,6 @@ const OFFER_VALID = 1300;
 const CLEAR_FIRST_REPEAT = 1000;
 const FACTORS: readonly number[] = [1, 1.5, 2, 2.5];
 const NEVER = Number.POSITIVE_INFINITY;
-
-/** A network PDU that waits for a Low Power node, as its sender made it but for the TTL. */
-export interface StoredPdu {
-  readonly ivIndex: number;
-  readonly ctl: boolean;
-  readonly ttl: number;
-  readonly seq: number;
-  readonly src: number;
-  readonly dst: number;
-  readonly transport: Uint8Array;
-}
 
 interface Friendship {
   readonly address: number;
@@ -129,20 +118,7 @@ export class Friend {
       const { established, address, elements, groups, queue } = friendship;
       if (!established || pdu.src === address) continue;
       if (!(pdu.dst >= address && pdu.dst < address + elements) && !groups.includes(pdu.dst)) continue;
-      const kept = { ...pdu, transport: pdu.transport.slice() };
-      // The same segment sent once more under a new SEQ, or a newer acknowledgment of the same message.
-      const same = queue.findIndex((other) => repeats(other, kept));
-      if (same >= 0) {
-        if (!(same === 0 && friendship.sent)) queue[same] = kept;
-        continue;
-      }
-      if (queue.length >= QUEUE_SIZE) {
-        // §3.6.6.4.1: the oldest goes; the one that is being delivered stays until it is known to have come.
-        queue.splice(friendship.sent ? 1 : 0, 1);
-        this.#options.counters.add("friend.queue-full");
-      }
-      queue.push(kept);
-      this.#options.counters.add("friend.stored");
+      enqueue(queue, pdu, friendship.sent, this.#options.counters);
     }
   }
 
@@ -401,15 +377,4 @@ export class Friend {
     }
     this.deadline = deadline;
   }
-}
-
-/** Whether two PDUs are the same segment, or acknowledgments of the same message. */
-function repeats(a: StoredPdu, b: StoredPdu): boolean {
-  if (a.src !== b.src || a.dst !== b.dst || a.ctl !== b.ctl || a.ivIndex !== b.ivIndex) return false;
-  const acknowledgment = a.ctl && a.transport[0] === ControlOpcode.SEGMENT_ACKNOWLEDGMENT;
-  if (a.transport[0] < 0x80 && !acknowledgment) return false;
-  // Header, SZMIC and SeqZero, SegO and SegN; of an acknowledgment everything before the BlockAck.
-  const length = acknowledgment ? 3 : 4;
-  for (let i = 0; i < length; i++) if (a.transport[i] !== b.transport[i]) return false;
-  return true;
 }

@@ -1,6 +1,7 @@
 import type { Counters } from "../bytes/counters.js";
 import { Refusal } from "../bytes/refusal.js";
-import type { Friend, StoredPdu } from "./friend.js";
+import type { Friend } from "./friend.js";
+import type { StoredPdu } from "./friend-queue.js";
 import type { KeyStore, NetworkCredentials } from "./keys.js";
 import type { MeshStorage } from "./mesh-storage.js";
 import { MessageCache } from "./message-cache.js";

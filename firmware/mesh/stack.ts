@@ -41,7 +41,11 @@ const RESET_AFTER = 2000;
 const IV_UPDATE_AT = 0x400000;
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** A Bluetooth Mesh node over raw advertisements, without I/O of its own (DESIGN §4.1, §4.2). */
+/**
+ * A Bluetooth Mesh node over raw advertisements, without I/O of its own (DESIGN §4.1, §4.2). It decides nothing itself:
+ * it makes the layers, says who hears of what, and is long because a node has many of them. A message goes from
+ * {@link MeshStack.send} through transport.ts and network-layer.ts to the bearer, and from {@link MeshStack.receive} back.
+ */
 export class MeshStack implements MeshNode {
   readonly counters = new Counters();
   readonly keys: KeyStore;

@@ -70,7 +70,11 @@ const EMPTY = new Uint8Array(0);
 /** At most so often numbers are skipped for a silent peer: 10 minutes, that is some 2 % of all numbers in a month. */
 const SKIP_INTERVAL = 600_000;
 
-/** The lower and upper transport layers of one node (Mesh Profile §3.5, §3.6), over its network layer. */
+/**
+ * The lower and upper transport layers of one node (Mesh Profile §3.5, §3.6), over its network layer. Segments are cut
+ * in segmentation.ts, put together in reassembly.ts, and AppKeys are at work in upper-transport.ts; both directions are
+ * here, because they share the sequence numbers, the replay list and the friend's queue.
+ */
 export class Transport {
   readonly replay: ReplayList;
   readonly #options: TransportOptions;
