@@ -19,3 +19,6 @@ XSL = $(OSCORE_MESH)/node_modules/.bin/tsx $(OSCORE_MESH)/scripts/board/link.ts 
 
 # The C linker, by way of ours: scripts/board/place.ts.
 LD = $(OSCORE_MESH)/node_modules/.bin/tsx $(OSCORE_MESH)/scripts/board/place.ts $(TOOLS_BIN)/$(TOOLS_PREFIX)gcc
+
+# Tables of characters stand in named sections, so that all are in an image that uses one: in sections of their own.
+$(LIB_DIR)/xsCommon.c.o $(LIB_DIR)/xsre.c.o: C_DEFINES += '-Dsection(name)=unused'

@@ -75,6 +75,7 @@ function dietSource(names: ReadonlySet<string>): string {
   if (!keep.has("Iterator")) {
     diet(Iterator.prototype, true);
     diet(Iterator, true);
+    for (const it of [[].values().map((it) => it), Iterator.from({ next() {} })]) diet(Object.getPrototypeOf(it), true);
   }
   for (const it of [globalThis, [].values(), ""[Symbol.iterator](), new Map().entries(), new Set().values()]) diet(it);
   // Only then, since this needs them itself.

@@ -37,6 +37,47 @@ export function identifiersOf(source: string, builtIn: ReadonlySet<string>): Set
   return names;
 }
 
+/** Functions in global scope; classes have capitals. */
+const GLOBAL =
+  /^([A-Z]\w*|is(NaN|Finite)|parse(Int|Float)|(un)?escape|(de|en)codeURI(Component)?|trace|eval)$/;
+
+/**
+ * Names that a source asks built-in objects for: of {@link identifiersOf}'s those that stand behind a dot, in a pattern
+ * or for something global. What it calls a variable or a property of its own is none.
+ */
+export function askedOf(source: string, builtIn: ReadonlySet<string>): Set<string> {
+  const asked = new Set<string>();
+  simple(parse(source, { ecmaVersion: 2022, sourceType: "module" }), {
+    MemberExpression({ object, property, computed }) {
+      if (computed) {
+        if (property.type === "Literal") asked.add(String(property.value));
+      } else if (property.type === "Identifier") {
+        const of = object.type === "Identifier" && /^[A-Z]/.test(object.name) && builtIn.has(object.name);
+        asked.add(of ? `.${property.name}` : property.name);
+      }
+    },
+    ObjectPattern({ properties }) {
+      for (const property of properties) {
+        if (property.type === "Property" && property.key.type === "Identifier") asked.add(property.key.name);
+      }
+    },
+    Identifier({ name }) {
+      if (GLOBAL.test(name)) asked.add(name);
+    },
+    Literal({ regex }) {
+      if (regex !== undefined) asked.add("RegExp");
+    },
+    Class({ superClass }) {
+      if (superClass?.type === "Identifier") asked.add(superClass.name);
+    },
+    Function({ async, generator }) {
+      if (async) asked.add("Promise");
+      if (generator) asked.add("Generator");
+    },
+  });
+  return asked;
+}
+
 /**
  * Built-in names that nothing else may be called: they mean something to the language or to XS on any object, or in any
  * scope.

@@ -10,14 +10,14 @@ import { dirname, join } from "node:path";
 import { build, type Plugin } from "esbuild";
 import { minify } from "terser";
 import { flattenModule } from "./flatten.js";
-import { identifiersOf, MEANT, NamePool } from "./names.js";
+import { askedOf, identifiersOf, MEANT, NamePool } from "./names.js";
 import { openPrivateNames } from "./open-private.js";
 
 export interface Shrunk {
   readonly code: string;
   /** Bytes of JavaScript by folder, before names are shortened. */
   readonly codeBy: ReadonlyMap<string, number>;
-  /** Every name that the code used before it was renamed: what it may ask of the built-in objects. */
+  /** Names that the code used before it was renamed: what it may ask of the built-in objects. */
   readonly names: ReadonlySet<string>;
 }
 
@@ -94,7 +94,7 @@ export async function shrink({ from, entry, reserved, builtIn }: ShrinkOptions):
   });
   // XS knows a host class by this form alone.
   const formed = flattenModule(code!).replaceAll(/extends\s*\((Native\("\w+"\))\)/g, "extends $1");
-  return { code: formed, codeBy: byFolder(metafile.outputs), names };
+  return { code: formed, codeBy: byFolder(metafile.outputs), names: askedOf(bundled, builtIn) };
 }
 
 /** String literals that could be names of properties: what stands in quotes may be asked for by a variable. */
