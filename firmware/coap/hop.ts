@@ -22,9 +22,10 @@ import {
 } from "./codec.js";
 import { fingerprint } from "./deduplication.js";
 import { type CoapMessage, Type } from "./message.js";
+import { MessageIdNames } from "./message-id-names.js";
 import { Code, isRequest, OptionNumber } from "./numbers.js";
 import { getOption, getString, hasOption, opaqueOption, removeOption, setOption } from "./options.js";
-import { MessageIdNames, TokenNames, type TokenPair } from "./translation.js";
+import { TokenNames, type TokenOrigin } from "./token-names.js";
 import { DEFAULT_TRANSMISSION, exchangeLifetime } from "./transmission.js";
 
 /** Why the hop forwards nothing. */
@@ -79,10 +80,12 @@ export interface CoapHopOptions {
   /** ms that the token of an observation lives behind its last notification; default a day (RFC 7641 §4.5) and a lifetime */
   readonly observeLifetime?: number;
   /**
-   * Pairs of names in each of the four tables, default 512: of message IDs the next power of two. On the board a pair of
-   * IDs takes some 80 bytes, a pair of tokens some 300; 64 of them serve as many nodes.
+   * Pairs of message IDs (the next power of two) and of tokens of what nodes ask, default 512: 22 and 35 bytes each.
+   * As many as there are requests in the time that an answer may take; they live longer where there is room.
    */
   readonly limit?: number;
+  /** The same of what the server asks, default {@link limit}. */
+  readonly meshLimit?: number;
   /** what follows the four hex digits of a node's address in Uri-Host, default ".mesh" */
   readonly hostSuffix?: string;
   readonly counters?: Counters;
@@ -117,13 +120,14 @@ export class CoapHop {
     this.#observeLifetime = options.observeLifetime ?? DAY + this.#lifetime;
     this.#hostSuffix = (options.hostSuffix ?? ".mesh").toLowerCase();
     const limit = options.limit ?? 512;
+    const meshLimit = options.meshLimit ?? limit;
     const ids = options.random(4);
     this.#upstreamIds = new MessageIdNames((ids[0] << 8) | ids[1], limit, this.counters);
-    this.#meshIds = new MessageIdNames((ids[2] << 8) | ids[3], limit, this.counters);
+    this.#meshIds = new MessageIdNames((ids[2] << 8) | ids[3], meshLimit, this.counters);
     const upstreamToken = options.random(checkTokenLength(options.upstreamTokenLength ?? 2));
     this.#upstreamTokens = new TokenNames("upstream", upstreamToken, limit, this.counters);
     const meshToken = options.random(checkTokenLength(options.meshTokenLength ?? 1));
-    this.#meshTokens = new TokenNames("mesh", meshToken, limit, this.counters);
+    this.#meshTokens = new TokenNames("mesh", meshToken, meshLimit, this.counters);
   }
 
   /** Pairs of names that are kept now, in all tables. */
@@ -154,7 +158,7 @@ export class CoapHop {
       const pair = this.#meshTokens.resolve(source, token, now);
       if (pair === undefined) return this.#refuse("hop-token-unknown", resetUnexpected(message));
       this.#answered(this.#meshTokens, pair, message, now);
-      token = pair.origin;
+      token = pair.token;
     }
 
     let messageId: number;
@@ -196,7 +200,7 @@ export class CoapHop {
         return this.#refuse("hop-token-unknown", resetUnexpected(message));
       }
       this.#answered(this.#upstreamTokens, pair, message, now);
-      token = pair.origin;
+      token = pair.token;
       destination = pair.address;
     }
     const messageId = about?.id ?? this.#meshId(destination, message, bytes, now);
@@ -231,7 +235,7 @@ export class CoapHop {
   }
 
   /** A response passed: with Observe its token lives for notifications to come (RFC 7641 §3.1), else for copies of it. */
-  #answered(names: TokenNames, pair: TokenPair, response: CoapMessage, now: number): void {
+  #answered(names: TokenNames, pair: TokenOrigin, response: CoapMessage, now: number): void {
     const observing = hasOption(response, OptionNumber.OBSERVE);
     names.refresh(pair, now + (observing ? this.#observeLifetime : this.#lifetime));
   }

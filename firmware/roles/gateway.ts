@@ -44,6 +44,10 @@ const SESSIONS_WAITED = 3;
 /** Bytes that CoAP and OSCORE put around a report at most: header, token, option with a kid context, tag of 16. */
 const PROTECTION = 80;
 const WATCHDOG_INTERVAL = 10_000;
+/** Names of requests remembered: a hundred nodes with a reading a minute fill them in two and a half minutes. */
+const NODES_NAMES = 256;
+/** The server has one request outstanding with a node. */
+const SERVERS_NAMES = 64;
 
 const RAT_NAMES = { "lte-m": "LTE-M", "nb-iot": "NB-IoT", gprs: "GPRS" } as const;
 
@@ -88,7 +92,11 @@ export class GatewayRole implements Timed {
     this.#healthInterval =
       options.healthInterval ?? (this.#saving ? SAVING_HEALTH_INTERVAL : HEALTH_INTERVAL);
     this.#startedAt = hal.clock.now();
-    this.hop = new CoapHop({ random: (length) => hal.crypto.random(length) });
+    this.hop = new CoapHop({
+      random: (length) => hal.crypto.random(length),
+      limit: NODES_NAMES,
+      meshLimit: SERVERS_NAMES,
+    });
     this.stack = makeMeshStack(hal, mesh);
     this.stack.onMessage = (message) => this.#fromMesh(message);
     this.modem = this.#makeModem(options.modem);
