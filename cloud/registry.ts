@@ -5,9 +5,11 @@ import type { Change } from "../firmware/oscore/store.js";
 import type { Crypto } from "../hal/hal.js";
 import { type ContextHost, DeviceContext, FRESH } from "./context.js";
 import { Device } from "./device.js";
+import { DeviceTable } from "./device-table.js";
 import { RegistryError, StartupError, WRONG_KEY } from "./errors.js";
 import { type Heard, parseHealth } from "./health.js";
-import { NODE_KINDS, type NodeInfo, type NodeKind } from "./model.js";
+import type { NodeInfo } from "./model.js";
+import { checkNode, type NodeSpec, type OscoreSpec } from "./node-spec.js";
 import {
   type ContextDraft,
   type ContextRecord,
@@ -20,43 +22,7 @@ import {
 } from "./store/store.js";
 import type { ContextKeys, Vault } from "./vault.js";
 
-/** What a person or the provisioning script says about a device. Fields left out keep the value they have. */
-export interface NodeSpec {
-  /** 1 to 64 characters, unique. */
-  readonly name: string;
-  /** Default: "node". */
-  readonly kind?: NodeKind;
-  /** Unicast address in the mesh: by it the gateways' reports give the node's hops. */
-  readonly meshAddress?: number;
-  readonly place?: string;
-  /** Relays may have none. */
-  readonly oscore?: OscoreSpec;
-  /** 1 (the default): strictly rising, for a node with one request outstanding. Up to 32 where requests may overtake each other. */
-  readonly replayWindow?: number;
-}
-
-export interface OscoreSpec {
-  /** 16 to 64 bytes */
-  readonly masterSecret: Uint8Array;
-  /** Default: empty. */
-  readonly masterSalt?: Uint8Array;
-  /** The node's Sender ID: our Recipient ID. */
-  readonly nodeId: Uint8Array;
-  /** Our Sender ID: the node's Recipient ID. */
-  readonly serverId: Uint8Array;
-  readonly idContext?: Uint8Array;
-  /** COSE number, default 10: AES-CCM-16-64-128. */
-  readonly algorithm?: number;
-  /**
-   * The keys were in use before, with a server whose store is lost. Nobody knows then what was accepted and sent under
-   * them, so node and server make new ones out of them before anything is taken (RFC 8613 App. B.2). Changes nothing
-   * for keys that this store knows. Default false.
-   */
-  readonly used?: boolean;
-}
-
 const DEFAULT_ALGORITHM = 10;
-export const MAXIMUM_WINDOW = 32;
 
 /** Which devices there are, and whose context a request was protected with. */
 export class Registry {
@@ -64,13 +30,12 @@ export class Registry {
   readonly #vault: Vault;
   readonly #host: ContextHost;
   readonly #wallTime: () => number;
-  readonly #byId = new Map<number, Device>();
-  readonly #byName = new Map<string, Device>();
+  readonly #devices = new DeviceTable();
   readonly #contexts = new ContextTable<DeviceContext>();
   /** Names of removed devices by their numbers: their readings stay. */
   readonly #former = new Map<number, string>();
   readonly #nameOf = (id: number): string | undefined =>
-    this.#byId.get(id)?.record.name ?? this.#former.get(id);
+    this.#devices.get(id)?.record.name ?? this.#former.get(id);
 
   /** Called before a change is written: whatever is still to be committed has to be. */
   settle: () => void | Promise<void> = () => {};
@@ -96,35 +61,30 @@ export class Registry {
   /** @throws StartupError when the vault's key is not the one that the store was written with */
   restore(snapshot: Snapshot): void {
     for (const { id, name } of snapshot.former) this.#former.set(id, name);
-    for (const record of snapshot.nodes) this.#keep(new Device(record));
+    for (const record of snapshot.nodes) this.#devices.put(new Device(record));
     for (const record of snapshot.contexts) {
-      const device = this.#byId.get(record.node);
+      const device = this.#devices.get(record.node);
       if (device !== undefined) this.replace(device, this.#open(device, record));
     }
     for (const reading of snapshot.newest) {
-      const device = this.#byId.get(reading.node);
+      const device = this.#devices.get(reading.node);
       if (device === undefined) continue;
       device.last = reading;
       device.lastSeen = reading.received;
       device.gateway = reading.gateway;
     }
     for (const { node, interval } of snapshot.intervals) {
-      const device = this.#byId.get(node);
+      const device = this.#devices.get(node);
       if (device !== undefined) device.interval = interval;
     }
     for (const { node, time, body } of snapshot.health) {
-      const device = this.#byId.get(node);
+      const device = this.#devices.get(node);
       if (device === undefined) continue;
       device.health = parseHealth(body, time);
       device.lastSeen = Math.max(device.lastSeen ?? 0, time);
     }
     this.#store.onChanged = (node) => this.refresh(node);
     for (const node of this.#missed) this.refresh(node);
-  }
-
-  #keep(device: Device): void {
-    this.#byId.set(device.record.id, device);
-    this.#byName.set(device.record.name, device);
   }
 
   /** @throws StartupError when the vault's key is not the one that the store was written with */
@@ -164,24 +124,23 @@ export class Registry {
   }
 
   device(id: number): Device | undefined {
-    return this.#byId.get(id);
+    return this.#devices.get(id);
   }
 
   named(name: string): Device | undefined {
-    return this.#byName.get(name);
+    return this.#devices.named(name);
   }
 
   atMeshAddress(address: number): Device | undefined {
-    for (const device of this.#byId.values()) if (device.record.meshAddress === address) return device;
-    return undefined;
+    return this.#devices.atMeshAddress(address);
   }
 
   devices(): IterableIterator<Device> {
-    return this.#byId.values();
+    return this.#devices.all();
   }
 
   get size(): number {
-    return this.#byId.size;
+    return this.#devices.size;
   }
 
   get nameOf(): (id: number) => string | undefined {
@@ -190,19 +149,19 @@ export class Registry {
 
   /** The number of a device by its name, removed ones too. */
   numberOf(name: string): number | undefined {
-    const device = this.#byName.get(name);
+    const device = this.#devices.named(name);
     if (device !== undefined) return device.record.id;
     for (const [id, former] of this.#former) if (former === name) return id;
     return undefined;
   }
 
   get(name: string): NodeInfo | undefined {
-    const device = this.#byName.get(name);
+    const device = this.#devices.named(name);
     return device && this.info(device);
   }
 
   list(): NodeInfo[] {
-    return [...this.#byId.values()].map((device) => this.info(device));
+    return Array.from(this.#devices.all(), (device) => this.info(device));
   }
 
   info(device: Device): NodeInfo {
@@ -216,19 +175,15 @@ export class Registry {
   hops(device: Device): number | undefined {
     const address = device.record.meshAddress;
     if (address === undefined) return undefined;
-    const own = device.gateway === undefined ? undefined : this.#byId.get(device.gateway);
+    const own = device.gateway === undefined ? undefined : this.#devices.get(device.gateway);
     const direct = own?.health?.heard.get(address);
     if (direct !== undefined) return direct.hops;
     let newest: Heard | undefined;
-    for (const gateway of this.#gateways()) {
+    for (const gateway of this.#devices.gateways()) {
       const heard = gateway.health?.heard.get(address);
       if (heard !== undefined && heard.at > (newest?.at ?? 0)) newest = heard;
     }
     return newest?.hops;
-  }
-
-  *#gateways(): Generator<Device> {
-    for (const device of this.#byId.values()) if (device.record.kind === "gateway") yield device;
   }
 
   /**
@@ -238,12 +193,11 @@ export class Registry {
    */
   async upsert(spec: NodeSpec): Promise<{ created: boolean; node: NodeInfo }> {
     checkNode(spec);
-    const known = this.#byName.get(spec.name);
+    const known = this.#devices.named(spec.name);
     const meshAddress = spec.meshAddress ?? known?.record.meshAddress;
-    for (const other of this.#byId.values()) {
-      if (other !== known && meshAddress !== undefined && other.record.meshAddress === meshAddress) {
-        throw new RegistryError(`mesh address ${meshAddress} belongs to "${other.record.name}"`, 409);
-      }
+    const other = meshAddress === undefined ? undefined : this.#devices.atMeshAddress(meshAddress);
+    if (other !== undefined && other !== known) {
+      throw new RegistryError(`mesh address ${meshAddress} belongs to "${other.record.name}"`, 409);
     }
     const context = spec.oscore === undefined ? "keep" : this.#draft(spec.oscore);
     const replayWindow = spec.replayWindow ?? known?.context?.replayWindow ?? 1;
@@ -251,8 +205,7 @@ export class Registry {
     const saved = await this.#save(spec, known, meshAddress, context, replayWindow);
 
     const device = await this.#deviceOf(saved.node);
-    device.record = saved.node;
-    this.#keep(device);
+    this.#devices.put(device, saved.node);
     // What is in memory of keys that stay is never older than what is on the disk.
     if (saved.context?.id !== device.context?.id) {
       this.replace(device, saved.context && this.#open(device, saved.context));
@@ -264,9 +217,9 @@ export class Registry {
   }
 
   async #deviceOf(record: NodeRecord): Promise<Device> {
-    const device = this.#byId.get(record.id) ?? (await this.#revive(record));
+    const device = this.#devices.get(record.id) ?? (await this.#revive(record));
     // Somebody else may have had it first while we waited.
-    return this.#byId.get(record.id) ?? device;
+    return this.#devices.get(record.id) ?? device;
   }
 
   /** A new device, or one whose name was here before: then with its newest reading. */
@@ -340,7 +293,7 @@ export class Registry {
 
   /** @returns false when there is no such device */
   async remove(name: string): Promise<boolean> {
-    const device = this.#byName.get(name);
+    const device = this.#devices.named(name);
     if (device === undefined) return false;
     await this.settle();
     await this.#store.removeNode(device.record.id, this.#wallTime());
@@ -352,8 +305,7 @@ export class Registry {
   #forget(device: Device): void {
     const { id, name } = device.record;
     this.replace(device, undefined);
-    this.#byId.delete(id);
-    this.#byName.delete(name);
+    this.#devices.delete(device);
     this.#former.set(id, name);
     this.onChanged(device, "removed");
   }
@@ -374,14 +326,13 @@ export class Registry {
       changes = this.#changes;
       registered = await this.#store.registered(id);
     } while (changes !== this.#changes);
-    const gone = new Set(id === undefined ? this.#byId.keys() : [id]);
+    const gone = new Set(id === undefined ? this.#devices.ids() : [id]);
     for (const { node, context } of registered) {
       gone.delete(node.id);
       const device = await this.#deviceOf(node);
       const changed = !isDeepStrictEqual(device.record, node) || device.context?.id !== context?.id;
-      if (!changed && this.#byId.has(node.id)) continue;
-      device.record = node;
-      this.#keep(device);
+      if (!changed && this.#devices.has(node.id)) continue;
+      this.#devices.put(device, node);
       // 0: new keys are about to come here, and their commit will tell whether they do.
       if (device.context?.id !== 0 && device.context?.id !== context?.id) {
         this.replace(device, context && this.#open(device, context));
@@ -392,7 +343,7 @@ export class Registry {
       this.onChanged(device, "changed");
     }
     for (const number of gone) {
-      const device = this.#byId.get(number);
+      const device = this.#devices.get(number);
       if (device !== undefined) this.#forget(device);
     }
   }
@@ -418,32 +369,4 @@ function keysOf({
     idContext: shared.idContext,
     algorithm: shared.algorithm ?? DEFAULT_ALGORITHM,
   };
-}
-
-function checkNode(spec: NodeSpec): void {
-  checkText("name", spec.name, 1, 64);
-  if (spec.kind !== undefined && !NODE_KINDS.includes(spec.kind)) {
-    throw new RegistryError(`kind "${spec.kind}": one of ${NODE_KINDS.join(", ")}`);
-  }
-  if (spec.place !== undefined) checkText("place", spec.place, 0, 120);
-  const { meshAddress, replayWindow } = spec;
-  if (
-    meshAddress !== undefined &&
-    !(Number.isInteger(meshAddress) && meshAddress >= 1 && meshAddress <= 0x7fff)
-  ) {
-    throw new RegistryError(`meshAddress ${meshAddress}: a unicast address is 1 to 32767`);
-  }
-  if (
-    replayWindow !== undefined &&
-    !(Number.isInteger(replayWindow) && replayWindow >= 1 && replayWindow <= MAXIMUM_WINDOW)
-  ) {
-    throw new RegistryError(`replayWindow ${replayWindow}: 1 to ${MAXIMUM_WINDOW}`);
-  }
-}
-
-function checkText(field: string, value: string, least: number, most: number): void {
-  const { length } = [...value];
-  if (length < least || length > most) throw new RegistryError(`${field}: ${least} to ${most} characters`);
-  if (/\p{Cc}|\p{Cs}|\p{Zl}|\p{Zp}/u.test(value)) throw new RegistryError(`${field}: control characters`);
-  if (value !== value.trim()) throw new RegistryError(`${field}: blanks at its ends`);
 }

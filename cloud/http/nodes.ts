@@ -3,7 +3,7 @@ import { fromHex } from "../../firmware/bytes/hex.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";
 import { listNodes, type NodeQuery, SORTS } from "../listing.js";
 import { NODE_KINDS, type NodeKind } from "../model.js";
-import type { NodeSpec, OscoreSpec } from "../registry.js";
+import type { NodeSpec, OscoreSpec } from "../node-spec.js";
 import { DEVICE_STATES } from "../watch.js";
 import { type HttpContext, HttpError } from "./app.js";
 import { answers, described, list, NOTHING } from "./descriptions.js";

@@ -2,7 +2,7 @@ import { hostCrypto } from "#hal/crypto.js";
 import { type Cloud, createCloud } from "../../cloud/cloud.js";
 import type { StorageMode } from "../../cloud/endpoint.js";
 import type { LiveEvents } from "../../cloud/live.js";
-import type { NodeSpec } from "../../cloud/registry.js";
+import type { NodeSpec } from "../../cloud/node-spec.js";
 import { openSqlite } from "../../cloud/store/sqlite.js";
 import type { Store } from "../../cloud/store/store.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";

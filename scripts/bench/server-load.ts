@@ -2,7 +2,7 @@
 
 import { hostCrypto } from "#hal/crypto.js";
 import { Metrics } from "../../cloud/metrics.js";
-import type { NodeSpec } from "../../cloud/registry.js";
+import type { NodeSpec } from "../../cloud/node-spec.js";
 import { UdpDriver } from "../../cloud/udp.js";
 import { Refusal } from "../../firmware/bytes/refusal.js";
 import { decodeMessage, encodeMessage } from "../../firmware/coap/codec.js";

@@ -4,7 +4,6 @@
  */
 
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { hostCrypto } from "#hal/crypto.js";
 import { type RunningServer, startServer } from "../../cloud/server.js";
@@ -15,14 +14,11 @@ import { MemoryStore } from "../../hal/host/storage.js";
 import { type ListeningHub, listenAirHub } from "../../sim/air/hub.js";
 import { FIRST_CHANNEL } from "../../sim/air/phy.js";
 import type { RadioOptions, SimulatedRadio } from "../../sim/air/radio.js";
-import { SaraR4Simulator } from "../../sim/modem/sara-r4-simulator.js";
-import { FAST_SETTINGS } from "../../sim/modem/settings.js";
-import { UdpNetwork, type UdpNetworkOptions } from "../../sim/modem/udp-network.js";
 import { type Device, type DeviceKind, newKeyRing, planNetwork } from "../../sim/network.js";
 import { PacedClock } from "../../sim/paced-clock.js";
-import { Random } from "../../sim/random.js";
 import { World } from "../../sim/world.js";
 import { Audit } from "./audit.js";
+import { EmulatedModem } from "./emulated-modem.js";
 import { type Complaint, EmulatedBoard, freePort } from "./emulator.js";
 import { isOwnEmulator } from "./find-emulator.js";
 import { Lockstep } from "./lockstep.js";
@@ -85,6 +81,8 @@ export class EmulatedNetwork {
   readonly boot = new Map<string, number>();
   readonly complaints: (Complaint & { readonly device: string })[] = [];
   readonly boards = new Map<string, Running>();
+  /** Of the gateways that are switched on, by their names. */
+  readonly modems = new Map<string, EmulatedModem>();
   readonly server: RunningServer;
   /** The air, with the simulated nodes in it. */
   readonly world: World;
@@ -92,7 +90,6 @@ export class EmulatedNetwork {
   readonly devices: readonly Device[];
   readonly audit: Audit;
   readonly #options: EmulatedNetworkOptions;
-  readonly #modems: { network: UdpNetwork; socket: Socket | undefined }[] = [];
   readonly #lockstep: Lockstep | undefined;
   readonly #clock: PacedClock;
   readonly #stopping: (() => void)[] = [];
@@ -273,7 +270,10 @@ export class EmulatedNetwork {
     board.onComplaint = (complaint) => this.complaints.push({ ...complaint, device: name });
     // A board that ends before it has a radio says why in its complaints.
     await Promise.race([joined, board.ended]);
-    if (port !== undefined) void board.ended.then(this.#attachModem(port, index));
+    if (port !== undefined) {
+      const modem = this.#attachModem(name, port, index);
+      void board.ended.then(() => modem.stop());
+    }
     return board;
   }
 
@@ -358,62 +358,17 @@ export class EmulatedNetwork {
     return file;
   }
 
-  /** @returns what takes the modem away, with its sockets */
-  #attachModem(port: number, index: number): () => void {
-    const clock = this.#clock;
-    const network = new AuditedNetwork({ enter: (callback) => clock.enter(callback) }, this.audit);
-    const modem = new SaraR4Simulator({
-      clock,
-      network,
-      random: new Random(this.#options.seed + index),
-      settings: FAST_SETTINGS,
-      onOutput: (bytes) => {
-        entry.socket?.write(Uint8Array.from(bytes));
-        this.#lockstep?.touch();
-      },
+  #attachModem(name: string, port: number, index: number): EmulatedModem {
+    const modem = new EmulatedModem({
+      port,
+      clock: this.#clock,
+      audit: this.audit,
+      seed: this.#options.seed + index,
+      onOutput: () => this.#lockstep?.touch(),
     });
-    const entry: { network: UdpNetwork; socket: Socket | undefined } = { network, socket: undefined };
-    this.#modems.push(entry);
-    let stopped = false;
-    const stop = () => {
-      if (stopped) return;
-      stopped = true;
-      entry.socket?.destroy();
-      network.shutDown();
-    };
-    this.#stopping.push(stop);
-    const attach = () => {
-      if (stopped) return;
-      const socket = connect({ port, host: "127.0.0.1", noDelay: true });
-      socket.on("connect", () => {
-        entry.socket = socket;
-      });
-      socket.on("data", (data) => clock.enter(() => modem.receive(Uint8Array.from(data))));
-      socket.on("error", () => {});
-      // The emulator listens some moments after it has started, and is gone after a power cut.
-      socket.on("close", () => {
-        entry.socket = undefined;
-        setTimeout(attach, 100);
-      });
-    };
-    clock.enter(() => modem.switchOn());
-    attach();
-    return stop;
-  }
-}
-
-/** The modem's network, and what the audit makes of what leaves by it. */
-class AuditedNetwork extends UdpNetwork {
-  readonly #audit: Audit;
-
-  constructor(options: UdpNetworkOptions, audit: Audit) {
-    super(options);
-    this.#audit = audit;
-  }
-
-  override send(socket: number, address: string, port: number, datagram: Uint8Array): void {
-    this.#audit.datagram(datagram);
-    super.send(socket, address, port, datagram);
+    this.#stopping.push(() => modem.stop());
+    this.modems.set(name, modem);
+    return modem;
   }
 }
 
