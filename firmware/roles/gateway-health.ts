@@ -12,17 +12,11 @@ export interface HealthReport {
   told(): void;
 }
 
-interface Heard {
-  readonly hops: number;
-  readonly at: number;
-  /** When the server was told, ms. */
-  told: number;
-}
-
 /** A node not heard for so long is not reported as heard. */
 const HEARD_LIFETIME = 3_600_000;
 /** Nodes remembered as heard. */
 const HEARD_LIMIT = 256;
+const NEVER = Number.NEGATIVE_INFINITY;
 /** In one report. The server puts the reports together. */
 const HEARD_REPORTED = 24;
 const DROPS_REPORTED = 8;
@@ -36,19 +30,35 @@ const MAP_HEADS = 6;
  * that grew most since they were last told, of the nodes heard those that were not told for longest.
  */
 export class GatewayHealth {
-  readonly #heard = new Map<number, Heard>();
+  // Columns of numbers: a Map of objects takes ten times as much, and a gateway has some 100 KB for everything.
+  /** Unicast addresses; 0 in a free place. */
+  readonly #addresses = new Uint16Array(HEARD_LIMIT);
+  readonly #hops = new Uint8Array(HEARD_LIMIT);
+  /** When it was heard last, ms. */
+  readonly #heardAt = new Float64Array(HEARD_LIMIT);
+  /** When the server was told, ms. */
+  readonly #toldAt = new Float64Array(HEARD_LIMIT).fill(NEVER);
   readonly #dropsTold = new Map<string, number>();
 
   /** A node was heard directly (1) or over relays. The most recently heard are remembered. */
   hear(address: number, hops: number, now: number): void {
-    const told = this.#heard.get(address)?.told ?? Number.NEGATIVE_INFINITY;
-    this.#heard.delete(address);
-    this.#heard.set(address, { hops: Math.max(1, hops), at: now, told });
-    if (this.#heard.size <= HEARD_LIMIT) return;
-    for (const oldest of this.#heard.keys()) {
-      this.#heard.delete(oldest);
-      break;
+    let place = this.#addresses.indexOf(address);
+    if (place < 0) {
+      place = this.#addresses.indexOf(0);
+      if (place < 0) place = this.#longestUnheard();
+      this.#addresses[place] = address;
+      this.#toldAt[place] = NEVER;
     }
+    this.#hops[place] = Math.max(1, hops);
+    this.#heardAt[place] = now;
+  }
+
+  #longestUnheard(): number {
+    let longest = 0;
+    for (let place = 1; place < HEARD_LIMIT; place++) {
+      if (this.#heardAt[place] < this.#heardAt[longest]) longest = place;
+    }
+    return longest;
   }
 
   /**
@@ -71,20 +81,23 @@ export class GatewayHealth {
     const grown = this.#grown(drops).filter(([reason, count]) =>
       take(headLength(reason.length) + reason.length + headLength(count)),
     );
-    const heard = this.#due(now).filter(([address, { hops }]) =>
-      take(headLength(address) + headLength(hops)),
+    const heard = this.#due(now).filter((place) =>
+      take(headLength(this.#addresses[place]) + headLength(this.#hops[place])),
     );
     const health: Health = {
       ...state,
       drops: new Map(grown),
-      heard: new Map(heard.map(([address, { hops }]) => [address, hops])),
+      heard: new Map(heard.map((place) => [this.#addresses[place], this.#hops[place]])),
     };
     return {
       health,
       payload: encodeHealth(health),
       told: () => {
         for (const [reason, count] of grown) this.#dropsTold.set(reason, count);
-        for (const [, node] of heard) node.told = now;
+        for (const address of health.heard?.keys() ?? []) {
+          const place = this.#addresses.indexOf(address);
+          if (place >= 0) this.#toldAt[place] = now;
+        }
       },
     };
   }
@@ -98,11 +111,15 @@ export class GatewayHealth {
       .slice(0, DROPS_REPORTED);
   }
 
-  #due(now: number): [address: number, heard: Heard][] {
-    for (const [address, { at }] of this.#heard) {
-      if (now - at > HEARD_LIFETIME) this.#heard.delete(address);
+  /** The places of the nodes that were not told for longest. */
+  #due(now: number): number[] {
+    const due: number[] = [];
+    for (let place = 0; place < HEARD_LIMIT; place++) {
+      if (this.#addresses[place] === 0) continue;
+      if (now - this.#heardAt[place] > HEARD_LIFETIME) this.#addresses[place] = 0;
+      else due.push(place);
     }
-    return [...this.#heard].sort((a, b) => a[1].told - b[1].told).slice(0, HEARD_REPORTED);
+    return due.sort((a, b) => this.#toldAt[a] - this.#toldAt[b]).slice(0, HEARD_REPORTED);
   }
 }
 

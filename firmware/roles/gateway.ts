@@ -44,8 +44,10 @@ const SESSIONS_WAITED = 3;
 /** Bytes that CoAP and OSCORE put around a report at most: header, token, option with a kid context, tag of 16. */
 const PROTECTION = 80;
 const WATCHDOG_INTERVAL = 10_000;
-/** Names of requests remembered: a hundred nodes with a reading a minute fill them in two and a half minutes. */
-const NODES_NAMES = 256;
+/** Nodes that a gateway serves, and some more: of further ones the mesh refuses messages (Mesh Protocol §3.9.8). */
+const NODES = 128;
+/** Names of their requests remembered: each has one outstanding (RFC 7252 §4.7). */
+const NODES_NAMES = NODES;
 /** The server has one request outstanding with a node. */
 const SERVERS_NAMES = 64;
 
@@ -97,7 +99,7 @@ export class GatewayRole implements Timed {
       limit: NODES_NAMES,
       meshLimit: SERVERS_NAMES,
     });
-    this.stack = makeMeshStack(hal, mesh);
+    this.stack = makeMeshStack(hal, mesh, { replayEntries: NODES });
     this.stack.onMessage = (message) => this.#fromMesh(message);
     this.modem = this.#makeModem(options.modem);
     const { queueStore } = hal;

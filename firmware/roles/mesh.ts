@@ -4,7 +4,7 @@ import { MeshStack } from "../mesh/stack.js";
 import type { MeshIdentity } from "./identity.js";
 
 /** The mesh stack of a provisioned device, over its HAL. A device without an AppKey is blind. */
-export function makeMeshStack(hal: Hal, mesh: MeshIdentity): MeshStack {
+export function makeMeshStack(hal: Hal, mesh: MeshIdentity, limits?: MeshConfig["limits"]): MeshStack {
   const { clock, crypto, bearer, storage } = hal;
   return new MeshStack({
     crypto,
@@ -12,7 +12,7 @@ export function makeMeshStack(hal: Hal, mesh: MeshIdentity): MeshStack {
     random: jitterOf(crypto),
     now: () => clock.now(),
     transmit: (data, count, interval) => bearer.send(data, count, interval),
-    config: meshConfigOf(mesh),
+    config: { ...meshConfigOf(mesh), ...(limits !== undefined && { limits }) },
   });
 }
 

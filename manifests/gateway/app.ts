@@ -8,6 +8,12 @@ import { wiring } from "../../hal/nrf52/config.js";
 import { BoardSerial } from "../../hal/nrf52/serial.js";
 import { startDevice } from "../shared/device.js";
 
+/**
+ * What is kept without coverage: as much as the heap bears beside a hundred nodes. What is dropped for want of room its
+ * node sends again.
+ */
+const QUEUE = { capacity: 64, bytes: 6144 };
+
 /** PWR_ON and RESET_N have pull-ups in the modem: they are pulled low or let go. */
 function modemPort(): ModemPort {
   const { port, transmit, receive, rts, cts, powerOn, reset, vInt } = wiring().modem;
@@ -41,6 +47,7 @@ export function start(): void {
       terminal.log(`uplink ${host}:${port}, APN ${apn}`);
       return new GatewayRole({ ...hal, modem: modemPort() }, identity, {
         modem: { apn, server: { host, port } },
+        queue: QUEUE,
       });
     },
   });
