@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
-import { decode, encode } from "../../scripts/board/byte-code.js";
-import { shorten } from "../../scripts/board/shorten.js";
+import { decode, encode, type Instruction } from "../../scripts/board/byte-code.js";
+import { shorten, simplify } from "../../scripts/board/shorten.js";
 import { assemble, listing, set } from "./instructions.js";
 
 const shortened = (text: string) => listing(shorten(assemble(text), set));
@@ -40,15 +42,13 @@ describe("board build: byte code", () => {
 
   it("lets variables be without names, and takes values in one step", () => {
     assert.deepEqual(
-      shortened("NEW_LOCAL 90\nARGUMENT 0\nVAR_LOCAL_1 1\nPOP\nUNDEFINED\nCONST_LOCAL_1 2\nPOP\nEND"),
-      ["NEW_TEMPORARY", "ARGUMENT 0", "PULL_LOCAL 1", "UNDEFINED", "PULL_LOCAL 2", "END"],
+      shortened(
+        "NEW_LOCAL 90\nARGUMENT 0\nVAR_LOCAL_1 1\nPOP\nUNDEFINED\nCONST_LOCAL_1 2\nPOP\nGET_LOCAL_1 2\nTHROW",
+      ),
+      ["NEW_TEMPORARY", "ARGUMENT 0", "PULL_LOCAL 1", "UNDEFINED", "THROW"],
     );
-    assert.deepEqual(shortened("LET_LOCAL_1 2\nPOP\nGET_LOCAL_1 2\nSET_RESULT\nEND"), [
-      "SET_LOCAL 2",
-      "SET_RESULT",
-      "END",
-    ]);
     assert.deepEqual(shortened("INTEGER_1 0\nVOID\nSET_RESULT\nEND"), ["UNDEFINED", "SET_RESULT", "END"]);
+    assert.deepEqual(shortened("INTEGER_1 0\nNOT\nSET_RESULT\nEND"), ["TRUE", "SET_RESULT", "END"]);
     assert.deepEqual(shortened("NEW_PROPERTY 9\nINTEGER_1 0\nVOID\nEND"), [
       "NEW_PROPERTY 9",
       "INTEGER 0",
@@ -91,5 +91,94 @@ describe("board build: byte code", () => {
 
   it("leaves alone what uses variables by name", () => {
     assert.deepEqual(shortened("NEW_LOCAL 90\nEVAL\nEND"), ["NEW_LOCAL 90", "EVAL", "END"]);
+  });
+
+  it("keeps nothing for variables that nobody reads", () => {
+    assert.deepEqual(shortened("INTEGER_1 3\nPULL_LOCAL_1 1\nCALL\nSET_LOCAL_1 2\nSET_RESULT\nEND"), [
+      "CALL",
+      "SET_RESULT",
+      "END",
+    ]);
+    const stored = "INTEGER_1 3\nPULL_LOCAL_1 1\nSTORE_1 1\nEND";
+    assert.deepEqual(shortened(stored), ["INTEGER 3", "PULL_LOCAL 1", "STORE 1", "END"]);
+  });
+});
+
+/** An instruction a line; `a: NAME 1 >b` has the label a and leads to b. */
+function labelled(text: string): Instruction[] {
+  const places = new Map<string, Instruction>();
+  const leads: [Instruction, string][] = [];
+  const all = text
+    .trim()
+    .split(/\s*\n\s*/)
+    .map((line) => {
+      const [, label, name, operand, to] = /^(?:(\w+): )?(\w+)(?: (\d+))?(?: >(\w+))?$/.exec(line)!;
+      const instruction: Instruction = {
+        name: name!,
+        operand: operand === undefined ? undefined : Number(operand),
+      };
+      if (label !== undefined) places.set(label, instruction);
+      if (to !== undefined) leads.push([Object.assign(instruction, { operand: 0 }), to]);
+      return instruction;
+    });
+  for (const [instruction, to] of leads) instruction.target = places.get(to)!;
+  return all;
+}
+
+describe("board build: loops", () => {
+  const LOOP = `
+    THIS\nFOR_OF\nSET_LOCAL 1\nGET_PROPERTY 9\nPULL_LOCAL 2\nCATCH 0 >handler
+    start: TRUE\nPULL_LOCAL 3\nGET_LOCAL 1\nGET_LOCAL 2\nCALL\nRUN 0\nCHECK_INSTANCE
+    SET_LOCAL 4\nGET_PROPERTY 8\nSET_LOCAL 3\nBRANCH_IF 0 >normal
+    TRUE\nPULL_LOCAL 3\nGET_LOCAL 4\nGET_PROPERTY 7\nFALSE\nPULL_LOCAL 3\nPULL_LOCAL 7
+    GET_LOCAL 7\nBRANCH_IF 0 >start
+    INTEGER 1\nPULL_LOCAL 6\nBRANCH 0 >finally
+    handler: EXCEPTION\nPULL_LOCAL 5\nINTEGER 0\nPULL_LOCAL 6\nBRANCH 0 >close
+    normal: INTEGER 2\nPULL_LOCAL 6
+    finally: UNCATCH
+    close: CATCH 0 >again
+    GET_LOCAL 3\nBRANCH_IF 0 >done\nGET_LOCAL 1\nGET_PROPERTY 6\nBRANCH_CHAIN 0 >returned
+    GET_LOCAL 1\nSWAP\nCALL\nRUN 0\nCHECK_INSTANCE
+    returned: POP
+    done: UNCATCH\nBRANCH 0 >end
+    again: GET_LOCAL 6\nBRANCH_ELSE 0 >end\nEXCEPTION\nPULL_LOCAL 5\nINTEGER 0\nPULL_LOCAL 6
+    end: GET_LOCAL 6\nBRANCH_IF 0 >next\nGET_LOCAL 5\nTHROW
+    next: GET_LOCAL 6\nINTEGER 1\nSTRICT_EQUAL\nBRANCH_IF 0 >out\nTHIS\nSET_RESULT
+    out: END`;
+
+  it("have no handlers, and go on where they did by each way out", () => {
+    const instructions = labelled(LOOP);
+    simplify(instructions);
+    const names = instructions.map(({ name }) => name);
+    for (const gone of ["CATCH", "UNCATCH", "EXCEPTION", "THROW", "SWAP", "BRANCH_CHAIN"]) {
+      assert.ok(!names.includes(gone), gone);
+    }
+    // Which way it was is still told to what asks for it; what only closing asked for is not kept.
+    assert.equal(
+      instructions.filter(({ name, operand }) => name === "PULL_LOCAL" && operand === 6).length,
+      2,
+    );
+    assert.ok(!instructions.some(({ name, operand }) => name === "PULL_LOCAL" && operand === 3));
+    const [exit, back] = instructions.filter(({ name }) => name === "BRANCH_IF");
+    assert.deepEqual([exit?.target?.name, exit?.target?.operand], ["INTEGER", 2]);
+    assert.equal(back?.target?.name, "GET_LOCAL");
+  });
+
+  it("stay as they are in another form", () => {
+    const instructions = labelled(LOOP.replace("SWAP\n", ""));
+    simplify(instructions);
+    assert.equal(instructions.filter(({ name }) => name === "CATCH").length, 2);
+  });
+
+  it("go without closing, because no generator of the firmware's waits for it", () => {
+    for (const folder of ["firmware", "hal/nrf52", "manifests"]) {
+      for (const file of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+        if (!file.endsWith(".ts")) continue;
+        const text = readFileSync(join(folder, file), "utf8");
+        const generates = /function\*|^\s+(async )?\*\s*[\w#[]+.*\(.*\{$/m.test(text);
+        assert.ok(!(generates && /\bfinally\b/.test(text)), `${file}: a generator and finally`);
+        assert.doesNotMatch(text, /^\s+return\(.*\{$/m, `${file}: an iterator that wants to be closed`);
+      }
+    }
   });
 });

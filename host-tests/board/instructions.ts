@@ -4,7 +4,7 @@ import { decode, InstructionSet } from "../../scripts/board/byte-code.js";
 
 /** Bytes of operands by the kinds that XS has: none, a byte, a name, widths of one, two and four, a length. */
 const ONE =
-  "AT_2 CALL DUB END END_ARROW NOT POP RUN SET_RESULT THIS THROW SUPER UNDEFINED VOID NEW_TEMPORARY EVAL ENVIRONMENT RETRIEVE_THIS".split(
+  "AT_2 CALL DUB END END_ARROW NOT POP RUN SET_RESULT THIS THROW TRUE FALSE SUPER UNDEFINED VOID NEW_TEMPORARY EVAL ENVIRONMENT RETRIEVE_THIS".split(
     " ",
   );
 const INDEXED =

@@ -5,9 +5,13 @@
  */
 
 import { decode, encode, type Instruction, type InstructionSet } from "./byte-code.js";
+import { withoutClosing } from "./loops.js";
 
 const NEVER_GOES_ON = /^(END\w*|BRANCH|THROW|RETURN)$/;
 const ENDS = /^END\w*$/;
+/** Of a variable with a number, whatever sees its value. */
+const READS = /^(?!NEW_|SET_LOCAL|PULL_LOCAL|VAR_LOCAL)\w+_(CLOSURE|LOCAL|PRIVATE)$|^(STORE|USED)$/;
+const CONSTANT = /^(INTEGER|TRUE|FALSE|UNDEFINED|NULL)$/;
 /** Variables by name, code that is taken up in its middle. */
 const LEFT_ALONE = /^(EVAL\w*|WITH|PROGRAM_ENVIRONMENT|START_\w+)$/;
 
@@ -25,7 +29,8 @@ export function shorten(code: Uint8Array, set: InstructionSet): Uint8Array {
   return encode(instructions, set);
 }
 
-function simplify(instructions: Instruction[]): void {
+/** The same in fewer instructions, in place. */
+export function simplify(instructions: Instruction[]): void {
   // What the linker fills up with, to whole chunks.
   while (instructions.at(-1)?.name === "NO_CODE") instructions.pop();
   for (const instruction of instructions) {
@@ -37,10 +42,17 @@ function simplify(instructions: Instruction[]): void {
       instruction.name = "VAR_LOCAL";
     }
   }
+  untilSettled(instructions);
+  withoutClosing(instructions);
+  untilSettled(instructions);
+}
+
+function untilSettled(instructions: Instruction[]): void {
   for (let before = -1; before !== instructions.length; ) {
     before = instructions.length;
     thread(instructions);
     dropUnreachable(instructions);
+    dropUnread(instructions);
     joinNeighbours(instructions);
   }
 }
@@ -86,6 +98,20 @@ function dropUnreachable(instructions: Instruction[]): void {
   });
 }
 
+/** Values that are put where nobody reads. */
+function dropUnread(instructions: Instruction[]): void {
+  const targets = targetsOf(instructions);
+  const read = new Set<Instruction["operand"]>();
+  for (const { name, operand } of instructions) {
+    if (READS.test(name)) read.add(operand);
+  }
+  rewrite(instructions, (first, second) => {
+    if (first.name === "SET_LOCAL" && !read.has(first.operand)) return { remove: 1 };
+    const unread = second?.name === "PULL_LOCAL" && !read.has(second.operand) && !targets.has(second);
+    return unread && CONSTANT.test(first.name) ? { remove: "both" } : undefined;
+  });
+}
+
 function joinNeighbours(instructions: Instruction[]): void {
   const targets = targetsOf(instructions);
   rewrite(instructions, (first, second, previous) => {
@@ -96,9 +122,14 @@ function joinNeighbours(instructions: Instruction[]): void {
     if (name === "BRANCH" && first.target === second) return { remove: 1 };
     // A branch may lead to the first: it becomes both.
     if (targets.has(second)) return undefined;
+    if (name === "UNWIND" && second.name === "UNWIND") {
+      return { remove: 2, name, operand: (operand as number) + (second.operand as number) };
+    }
     // What follows a property is its flags.
-    if (name === "INTEGER" && second.name === "VOID" && !/^NEW_P/.test(previous?.name ?? "")) {
-      return { remove: 2, name: "UNDEFINED", operand: undefined };
+    if (name === "INTEGER" && !/^NEW_P/.test(previous?.name ?? "")) {
+      if (second.name === "VOID") return { remove: 2, name: "UNDEFINED", operand: undefined };
+      if (second.name === "NOT")
+        return { remove: 2, name: operand === 0 ? "TRUE" : "FALSE", operand: undefined };
     }
     if ((name === "VAR_LOCAL" || name === "SET_LOCAL") && second.name === "POP") {
       return { remove: 2, name: "PULL_LOCAL", operand };
@@ -119,7 +150,8 @@ function targetsOf(instructions: readonly Instruction[]): Set<Instruction> {
 }
 
 interface Change extends Partial<Instruction> {
-  readonly remove: 1 | 2;
+  /** The first, the second with the first changed, or both of them. */
+  readonly remove: 1 | 2 | "both";
 }
 
 /** One pass: takes instructions out, or makes one of two; branches to what is gone lead to what follows it. */
@@ -136,9 +168,9 @@ function rewrite(
   for (let i = 0; i < instructions.length; i++) {
     const first = instructions[i]!;
     const { remove, ...into } = change(first, instructions[i + 1], kept.at(-1)) ?? { remove: 0 };
-    if (remove === 1) gone.set(first, kept.length);
+    if (remove === 1 || remove === "both") gone.set(first, kept.length);
     else kept.push(Object.assign(first, into));
-    if (remove === 2) i++;
+    if (remove === 2 || remove === "both") i++;
   }
   for (const instruction of kept) {
     const place = instruction.target === undefined ? undefined : gone.get(instruction.target);
