@@ -151,7 +151,7 @@ export class CoapHop {
     if (isRequest(code)) {
       const limited = this.#hopLimit(message, this.#meshIds);
       if (limited !== undefined) return limited;
-      const replaced = this.#upstreamTokens.replace(source, token, now, now + this.#lifetime);
+      const replaced = this.#upstreamTokens.substitute(source, token, now, now + this.#lifetime);
       if (replaced === undefined) return this.#refuse("hop-tokens-used-up");
       token = replaced;
     } else if (code !== Code.EMPTY) {
@@ -169,7 +169,7 @@ export class CoapHop {
       messageId = about.id;
     } else {
       const print = fingerprint(bytes);
-      messageId = this.#upstreamIds.replace(source, message.messageId, print, now, now + this.#lifetime);
+      messageId = this.#upstreamIds.substitute(source, message.messageId, print, now, now + this.#lifetime);
     }
     return splice(bytes, message, messageId, token);
   }
@@ -216,7 +216,7 @@ export class CoapHop {
     }
     const limited = this.#hopLimit(message, this.#upstreamIds);
     if (limited !== undefined) return limited;
-    const token = this.#meshTokens.replace(destination, message.token, now, now + this.#lifetime);
+    const token = this.#meshTokens.substitute(destination, message.token, now, now + this.#lifetime);
     if (token === undefined) return this.#refuse("hop-tokens-used-up");
     const messageId = this.#meshId(destination, message, bytes, now);
     // Without Uri-Host the next option has another delta, so here the options are written anew.
@@ -231,7 +231,7 @@ export class CoapHop {
 
   #meshId(destination: number, message: CoapMessage, bytes: Uint8Array, now: number): number {
     const print = fingerprint(bytes);
-    return this.#meshIds.replace(destination, message.messageId, print, now, now + this.#lifetime);
+    return this.#meshIds.substitute(destination, message.messageId, print, now, now + this.#lifetime);
   }
 
   /** A response passed: with Observe its token lives for notifications to come (RFC 7641 §3.1), else for copies of it. */

@@ -56,7 +56,7 @@ export class MessageIdNames {
    * The ID that stands for a message of, or for, a node; a copy of the message has the same one again.
    * @param fingerprint tells a copy from another message with its ID
    */
-  replace(address: number, id: number, fingerprint: number, now: number, expires: number): number {
+  substitute(address: number, id: number, fingerprint: number, now: number, expires: number): number {
     const known = this.#find(address, id);
     if (known !== NONE && this.#expires[known] > now && this.#fingerprints[known] === fingerprint) {
       this.#expires[known] = expires;

@@ -58,8 +58,7 @@ export class MessageLayer {
     timeouts: 0,
   };
 
-  readonly #onRequest: ((exchange: Exchange, now: number) => void) | undefined;
-  readonly #onReset: ((endpoint: string, messageId: number, now: number) => void) | undefined;
+  readonly #options: MessageLayerOptions;
   readonly #pendingLimit: number;
   readonly #lifetime: number;
   readonly #peers: PeerTable;
@@ -76,14 +75,13 @@ export class MessageLayer {
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.counters = options.counters ?? new Counters();
     this.transmission = { ...DEFAULT_TRANSMISSION, ...options.transmission };
-    this.#onRequest = options.onRequest?.bind(options);
-    this.#onReset = options.onReset?.bind(options);
+    this.#options = options;
     this.#pendingLimit = limits.pending;
     this.#lifetime = exchangeLifetime(this.transmission);
     this.#known = new Deduplication(limits.remembered, this.counters);
     this.#sender = new Sender({
-      send: options.send.bind(options),
-      random: options.random.bind(options),
+      send: (endpoint, bytes) => options.send(endpoint, bytes),
+      random: (length) => options.random(length),
       transmission: this.transmission,
       tokenLength,
       queued: limits.queued,
@@ -267,7 +265,7 @@ export class MessageLayer {
     now: number,
     multicast: boolean,
   ): void {
-    if (this.#onRequest === undefined) {
+    if (this.#options.onRequest === undefined) {
       this.counters.add("coap-request-unexpected");
       if (message.type === Type.CON)
         this.#sender.transmit(endpoint, emptyMessage(Type.RST, message.messageId));
@@ -287,7 +285,7 @@ export class MessageLayer {
     this.#known.remember(incoming);
     this.#exchanges.opened();
     this.stats.requests++;
-    this.#onRequest(incoming, now);
+    this.#options.onRequest(incoming, now);
     this.#exchanges.handedOn(incoming, now);
   }
 
@@ -346,7 +344,7 @@ export class MessageLayer {
     const outgoing = peer?.outgoing.get(message.messageId);
     if (peer === undefined || outgoing === undefined) {
       this.counters.add("coap-reset-unmatched");
-      this.#onReset?.(endpoint, message.messageId, now);
+      this.#options.onReset?.(endpoint, message.messageId, now);
       return;
     }
     this.#peers.touch(peer, now);

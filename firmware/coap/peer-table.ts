@@ -18,14 +18,14 @@ import type {
 const NO_BYTES = new Uint8Array(0);
 
 /** Stands in for a request after its answer, so that nothing holds the datagram for the exchange's lifetime. */
-const FORGOTTEN: CoapMessage = Object.freeze({
+const FORGOTTEN: CoapMessage = {
   type: Type.CON,
   code: 0,
   messageId: 0,
   token: NO_BYTES,
   options: [],
   payload: NO_BYTES,
-});
+};
 
 /** Where a peer's message stands. */
 export const IncomingState = {

@@ -78,7 +78,7 @@ export class TokenNames {
    * The token that stands for the one of a request; `undefined` when all are in use. A client that uses a token again
    * (the empty one; that of an observation to be renewed or cancelled) has the same replacement again while it lives.
    */
-  replace(address: number, token: Uint8Array, now: number, expires: number): Uint8Array | undefined {
+  substitute(address: number, token: Uint8Array, now: number, expires: number): Uint8Array | undefined {
     const known = this.#alive(this.#findOrigin(address, token), now);
     if (known !== NONE) {
       this.#use(known, Math.max(this.#expires[known], expires));

@@ -19,9 +19,7 @@ const MAKER = [0x6f, 0x4d, 0xff, 0xff];
 /** The Device UUID (Mesh Profile §3.10.3): version 8 (RFC 9562 §5.8), made of the chip id and the kind. */
 export function deviceUuid(kind: Kind, chipId: Uint8Array): Uint8Array {
   const uuid = new Uint8Array(16);
-  CHIP_AT.forEach((at, i) => {
-    uuid[at] = chipId[i];
-  });
+  for (const [i, at] of CHIP_AT.entries()) uuid[at] = chipId[i];
   uuid[6] = 0x80;
   uuid[KIND_AT] = KINDS.indexOf(kind);
   uuid[8] = 0x80;

@@ -99,7 +99,7 @@ export class AppKey {
 /** A friendship's credentials: derived again for each NetKey that the subnet has. */
 interface Friendship {
   readonly subnet: Subnet;
-  readonly with: number;
+  readonly peer: number;
   readonly p: Uint8Array;
 }
 
@@ -258,13 +258,13 @@ export class KeyStore {
   ): void {
     this.removeFriendship(peer);
     const p = friendshipP(lowPowerNode, friend, lowPowerCounter, friendCounter);
-    this.#friendships.push({ subnet, with: peer, p });
+    this.#friendships.push({ subnet, peer, p });
     this.refreshCredentials();
   }
 
   /** Forgets the friendship credentials with a node (§3.6.6.3.1). */
   removeFriendship(peer: number): void {
-    const at = this.#friendships.findIndex((friendship) => friendship.with === peer);
+    const at = this.#friendships.findIndex((friendship) => friendship.peer === peer);
     if (at < 0) return;
     this.#friendships.splice(at, 1);
     this.refreshCredentials();
@@ -273,7 +273,7 @@ export class KeyStore {
   /** What to send to a friend, or to a low power node that one is friend of, with. */
   friendshipCredentials(peer: number): NetworkCredentials | undefined {
     for (const friendship of this.#friendships) {
-      if (friendship.with !== peer) continue;
+      if (friendship.peer !== peer) continue;
       const key = friendship.subnet.transmit;
       return this.#friendCredentials.get(key)?.get(peer);
     }
@@ -330,14 +330,14 @@ export class KeyStore {
         friendship.subnet,
         material.key,
         friendship.p,
-        friendship.with,
+        friendship.peer,
       );
       let byPeer = this.#friendCredentials.get(material);
       if (byPeer === undefined) {
         byPeer = new Map();
         this.#friendCredentials.set(material, byPeer);
       }
-      byPeer.set(friendship.with, credentials);
+      byPeer.set(friendship.peer, credentials);
       this.#list(credentials);
     }
   }

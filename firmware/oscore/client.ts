@@ -25,7 +25,7 @@ export interface ClientState extends NumberReserve {
   /** The ID Context that App. B.2 agreed on; `undefined` while it is the provisioned one. */
   readonly idContext: Uint8Array | undefined;
   /** As `StoredState.replace`. */
-  replace(idContext: Uint8Array, end: number, window: ReplayWindow): void;
+  renew(idContext: Uint8Array, end: number, window: ReplayWindow): void;
 }
 
 /** Keys, state and limits of an {@link OscoreClient}. */
@@ -208,7 +208,7 @@ export class OscoreClient {
     const candidate = this.#candidate;
     if (candidate !== undefined && exchange.context === candidate.context) {
       // Its first numbers were used without being reserved: the new count begins behind them.
-      this.#state.replace(candidate.context.idContext as Uint8Array, candidate.next, new ReplayWindow());
+      this.#state.renew(candidate.context.idContext as Uint8Array, candidate.next, new ReplayWindow());
       this.#context = candidate.context;
       this.#numbers = new SequenceNumbers(this.#state, this.#block);
       this.#candidate = undefined;

@@ -74,7 +74,7 @@ export class TableContext implements ServerContext {
   }
 
   /** Goes over to the context of another ID Context, whose numbers come from `reserve`. */
-  replace(change: Change & { kind: "replace" }, reserve: NumberReserve, window: ReplayWindow): void {
+  renew(change: Change & { kind: "replace" }, reserve: NumberReserve, window: ReplayWindow): void {
     this.parameters = { ...this.parameters, idContext: change.idContext };
     this.since = change.now;
     this.#security = change.security;

@@ -126,8 +126,8 @@ export class KeyValueContextStore implements ContextStore<TableContext> {
     if (change.kind === "replace") {
       const window = new ReplayWindow(context.windowSize);
       window.accept(partialIv);
-      context.state.replace(change.idContext, 0, window);
-      context.replace(change, context.state, window);
+      context.state.renew(change.idContext, 0, window);
+      context.renew(change, context.state, window);
       if (context.lifetime !== Number.POSITIVE_INFINITY) {
         // A write of its own: without it the new keys would only seem to be as old as the first ones.
         context.policy = { ...context.policy, since: change.now };

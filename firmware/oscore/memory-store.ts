@@ -54,7 +54,7 @@ export class MemoryContextStore implements ContextStore<TableContext> {
       return true;
     }
     window.accept(partialIv);
-    context.replace(change, new MemoryReserve(), window);
+    context.renew(change, new MemoryReserve(), window);
     return true;
   }
 }

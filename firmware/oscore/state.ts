@@ -48,7 +48,7 @@ export class StoredState extends StoredReserve {
    * Goes over to a new context (App. B.2): its ID Context, the numbers below `end` used, the window of what was
    * received under it.
    */
-  replace(idContext: Uint8Array, end: number, window: ReplayWindow): void {
+  renew(idContext: Uint8Array, end: number, window: ReplayWindow): void {
     this.#write(end, idContext, window.save());
   }
 

@@ -20,7 +20,8 @@ export function addBridge(terminal: Terminal, { clock, bearer }: Hal): void {
   type Receive = NonNullable<typeof bearer.onReceive>;
   let own: Receive | undefined;
   let lastUse = 0;
-  const transmit = bearer.send.bind(bearer);
+  const { send } = bearer;
+  const transmit: typeof send = (data, count, interval) => send.call(bearer, data, count, interval);
 
   const tap: Receive = (data, address, rssi) => {
     own?.(data, address, rssi);

@@ -25,7 +25,7 @@ function counter(this: void, which: number): number {
 }
 
 /** AD types of mesh bearers: PB-ADV, Mesh Message, Mesh Beacon (Bluetooth Assigned Numbers §2.3). */
-const MESH_AD_TYPES = Object.freeze([0x29, 0x2a, 0x2b]);
+const MESH_AD_TYPES: readonly number[] = [0x29, 0x2a, 0x2b];
 
 /** A record of board_bearer_next: address, RSSI, AD structure. */
 const ADDRESS_BYTES = 6;

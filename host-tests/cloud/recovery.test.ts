@@ -26,7 +26,7 @@ class FragileState implements ClientState {
     this.#end += count;
     return this.#end - count;
   }
-  replace(idContext: Uint8Array, end: number, _window: ReplayWindow): void {
+  renew(idContext: Uint8Array, end: number, _window: ReplayWindow): void {
     this.idContext = idContext;
     this.#end = end;
   }

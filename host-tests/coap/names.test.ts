@@ -10,12 +10,12 @@ const LIFETIME = 1000;
 describe("names of the CoAP hop", () => {
   it("a flood of requests leaves the token of an observation alone, until there are only observations", () => {
     const names = new TokenNames("upstream", hex("0000"), 8, new Counters());
-    const observation = names.replace(1, hex("aa"), 0, LIFETIME)!;
+    const observation = names.substitute(1, hex("aa"), 0, LIFETIME)!;
     names.refresh(names.resolve(0, observation, 0)!, 1_000_000);
-    for (let i = 0; i < 100; i++) names.replace(2, Uint8Array.of(i), i, i + LIFETIME);
+    for (let i = 0; i < 100; i++) names.substitute(2, Uint8Array.of(i), i, i + LIFETIME);
     assert.equal(toHex(names.resolve(0, observation, 100)!.token), "aa");
     for (let i = 0; i < 8; i++) {
-      const alias = names.replace(3, Uint8Array.of(i), 200 + i, 1200)!;
+      const alias = names.substitute(3, Uint8Array.of(i), 200 + i, 1200)!;
       names.refresh(names.resolve(0, alias, 200)!, 2_000_000);
     }
     assert.equal(names.resolve(0, observation, 300), undefined);
@@ -50,7 +50,7 @@ describe("names of the CoAP hop", () => {
             now += wait;
             let pair = pairs.find((one) => one.address === address && one.token === token);
             if (pair !== undefined && pair.expires <= now) pair = undefined;
-            const alias = toHex(names.replace(address, hex(token), now, now + LIFETIME)!);
+            const alias = toHex(names.substitute(address, hex(token), now, now + LIFETIME)!);
             if (pair === undefined) {
               pairs = pairs.filter((one) => one.expires > now);
               const clash = pairs.some(
@@ -99,7 +99,7 @@ describe("names of the CoAP hop", () => {
         for (const { address, id, print, wait } of sends) {
           now += wait;
           const last = made.slice(-4).findLast((one) => one.address === address && one.id === id);
-          const alias = names.replace(address, id, print, now, now + LIFETIME);
+          const alias = names.substitute(address, id, print, now, now + LIFETIME);
           if (last !== undefined && last.print === print && last.expires > now) {
             assert.equal(alias, last.alias);
             last.expires = now + LIFETIME;

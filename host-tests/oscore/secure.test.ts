@@ -65,7 +65,7 @@ class World {
         state: {
           idContext: undefined,
           reserve: (count) => reserve.reserve(count),
-          replace: () => assert.fail(),
+          renew: () => assert.fail(),
         },
       }),
       random: (length) => hostCrypto.random(length),

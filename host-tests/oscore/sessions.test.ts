@@ -137,7 +137,7 @@ describe("a client on memory that lasts as long as it does", () => {
       state: {
         idContext: undefined,
         reserve: (count) => reserve.reserve(count),
-        replace: () => assert.fail(),
+        renew: () => assert.fail(),
       },
     });
     const server = memoryServer();

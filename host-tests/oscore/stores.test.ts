@@ -83,7 +83,7 @@ describe("stored state", () => {
       () => state.initialize(),
       () => assert.equal(state.reserve(64), 0),
       () => state.saveWindow(window),
-      () => state.replace(hex("aabb"), 2, window),
+      () => state.renew(hex("aabb"), 2, window),
       () => assert.equal(state.reserve(64), 2),
     ];
     for (const action of actions) {
@@ -100,14 +100,14 @@ describe("stored state", () => {
   it("is lost where it is cut", () => {
     const values = new MemoryStore();
     const state = new StoredState(values, "s");
-    state.replace(hex("aabb"), 2, new ReplayWindow());
+    state.renew(hex("aabb"), 2, new ReplayWindow());
     const whole = values.get("s")!;
     for (const length of [0, 1, 5, 7, 8]) {
       values.set("s", whole.slice(0, length));
       assert.equal(reasonOf(state.reserve(1)), "sequence-lost");
       assert.equal(state.window, undefined);
     }
-    assert.throws(() => state.replace(new Uint8Array(255), 0, new ReplayWindow()), RangeError);
+    assert.throws(() => state.renew(new Uint8Array(255), 0, new ReplayWindow()), RangeError);
   });
 
   it("with the numbers alone says that the window is lost", () => {

@@ -46,7 +46,7 @@ export async function exchangeOverHttp(
     idContext: undefined,
     reserve: (count) => numbers.reserve(count),
     // Only called after App. B.2, which needs the node to be told of it.
-    replace: () => {},
+    renew: () => {},
   };
   const client = new OscoreClient({ crypto: hostCrypto, parameters: options.parameters, state, block: 1 });
   const message: CoapMessage = { type: Type.CON, messageId: 0, token: new Uint8Array(0), ...request };

@@ -129,7 +129,7 @@ export class Peer {
     const state = {
       idContext: undefined,
       reserve: (count: number) => reserve.reserve(count),
-      replace: () => {},
+      renew: () => {},
     };
     return new OscoreClient({ crypto, parameters, state, block: 1, sendKidContext });
   }
