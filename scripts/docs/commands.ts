@@ -1,24 +1,30 @@
 /** The commands in a page of Markdown, and how each is run where nobody watches. */
 
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+
 export type Plan =
   | { readonly kind: "run"; readonly command: string }
   /** It goes on until it is told to stop. */
   | { readonly kind: "serve"; readonly command: string; readonly ready: RegExp }
   | { readonly kind: "skip"; readonly why: string };
 
-/** Commands of npm in blocks of shell, fenced or indented; what stands behind `#` is for the reader. */
+/** Commands of npm and tshark in blocks of shell, fenced or indented; what stands behind `#` is for the reader. */
 export function commandsOf(page: string): string[] {
   const commands: string[] = [];
   let fence: string | undefined;
   for (const line of page.split("\n")) {
     const mark = /^```(\w*)/.exec(line);
     if (mark !== null) fence = fence === undefined ? mark[1] : undefined;
-    const text = fence === undefined ? /^ {4}(npm .*)$/.exec(line)?.[1] : isShell(fence) ? line : undefined;
+    const text = fence === undefined ? /^ {4}(\S.*)$/.exec(line)?.[1] : isShell(fence) ? line : undefined;
     const command = text?.replace(/\s+#.*$/, "").trim();
-    if (command?.startsWith("npm ")) commands.push(command);
+    if (command !== undefined && OURS.test(command)) commands.push(command);
   }
   return commands;
 }
+
+/** tshark looks at what our commands have written. */
+const OURS = /^(npm |WIRESHARK_CONFIG_DIR=\S+ tshark )/;
 
 function isShell(fence: string): boolean {
   return fence === "sh" || fence === "bash" || fence === "shell";
@@ -28,6 +34,7 @@ function isShell(fence: string): boolean {
 const EXAMPLES: readonly [name: RegExp, value: string][] = [
   [/\bHEX\b/g, "410212340a920900ffadc6fc7408e49794a7952e8009d2c49eae81e5"],
   [/\brun\.pcapng\b/g, "DIRECTORY/run.pcapng"],
+  [/=data\/wireshark\b/g, "=DIRECTORY/data/wireshark"],
   [/ csv\|senml\|json\b/g, " csv"],
   [/--pty \/tmp\/\S+/g, "--pty DIRECTORY/tty"],
   [/ --(json|report|capture) FILE\b/g, " --$1 DIRECTORY/$1"],
@@ -61,6 +68,8 @@ export function howToRun(text: string, directory: string): Plan {
   const documented = text.replace(/^npm ci && /, "");
   if (/ --help\b/.test(documented)) return { kind: "run", command: documented };
   for (const [what, why] of NEEDS) if (what.test(documented)) return { kind: "skip", why };
+  if (/ tshark /.test(documented) && !isInstalled("tshark"))
+    return { kind: "skip", why: "tshark is not installed" };
   let shorter = documented;
   for (const [long, short] of SHORTER) shorter = shorter.replace(long, short);
   const isShort = shorter !== documented || / --short\b/.test(shorter);
@@ -72,6 +81,10 @@ export function howToRun(text: string, directory: string): Plan {
   if (SERVERS.test(command)) return { kind: "serve", command: onFreePorts(command), ready: READY };
   if (LONG.test(command) && !isShort) return { kind: "run", command: helpOf(command) };
   return { kind: "run", command };
+}
+
+function isInstalled(program: string): boolean {
+  return (process.env["PATH"] ?? "").split(delimiter).some((place) => existsSync(join(place, program)));
 }
 
 function helpOf(command: string): string {
