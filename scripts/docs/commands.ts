@@ -84,7 +84,7 @@ export function howToRun(text: string, directory: string): Plan {
 }
 
 function isInstalled(program: string): boolean {
-  return (process.env["PATH"] ?? "").split(delimiter).some((place) => existsSync(join(place, program)));
+  return (process.env.PATH ?? "").split(delimiter).some((place) => existsSync(join(place, program)));
 }
 
 function helpOf(command: string): string {
