@@ -7,6 +7,7 @@ import { InvalidArgumentError } from "commander";
 import { Random } from "../sim/random.js";
 import { exceeded, FLASH_LIMIT, HEAP_LIMIT, type Measured, TIME_LIMIT } from "./board/budgets.js";
 import { BuildFailed, type BuiltImage, buildImage, TARGETS, type Target } from "./board/build.js";
+import { crowd } from "./board/crowd.js";
 import { differential } from "./board/differential.js";
 import { writeSection } from "./board/document.js";
 import { EmulatedNetwork } from "./board/emulated-network.js";
@@ -19,7 +20,7 @@ import { type CutsResult, cutsFromTheBeginning, cutsInARow } from "./board/store
 import { type BuildTools, findBuildTools, MissingTool } from "./board/tools.js";
 import { decimal, newCommand, wholeNumber } from "./cli.js";
 
-const PARTS = ["chip", "cuts", "provision", "main", "joined", "endurance"] as const;
+const PARTS = ["chip", "cuts", "provision", "main", "joined", "crowd", "endurance"] as const;
 type Part = (typeof PARTS)[number];
 
 /** `main,endurance` */
@@ -44,7 +45,10 @@ const command = withEmulator(
   .option("--interval <s>", "seconds between a node's readings", decimal(1, 600), 5)
   .option("--loss <p>", "probability that a frame is lost on a link", decimal(0, 0.9), 0.1)
   .option("--cuts <n>", "power cuts of the store, of either kind", wholeNumber(0, 5000), 60)
-  .option("--full", "the main job for 30 minutes, and nodes cut at every flash operation and killed 50 times")
+  .option(
+    "--full",
+    "the main job for 30 minutes, a gateway with a hundred nodes, and nodes cut at every flash operation and killed 50 times",
+  )
   .option("--only <parts>", `some of ${PARTS.join(",")}; \`main\` on the DK alone`, parts)
   .option(
     "--differential",
@@ -111,13 +115,7 @@ async function mainJob(
   let missing = due;
   for (let wait = 0; wait < 60 && missing.length > 0; wait++) {
     await network.wait(1000);
-    const stored = new Set<string>();
-    for (const node of new Set(due.map((reading) => reading.node))) {
-      for (const reading of await network.readings(node)) stored.add(`${node} ${reading}`);
-    }
-    missing = due.filter(
-      ({ node, temperature, humidity }) => !stored.has(`${node} ${temperature} ${humidity}`),
-    );
+    missing = await network.missing(due);
   }
   const failures = network.complaints.map(({ device, line }) => `${device}: ${line}`);
   failures.push(...network.audit.reused, ...(await network.replays()));
@@ -150,6 +148,26 @@ async function mainJob(
       unit: "KB",
     });
   }
+}
+
+async function crowded(
+  emulator: string,
+  elf: Record<"node" | "relay" | "gateway", string>,
+  directory: string,
+): Promise<void> {
+  const {
+    nodes,
+    measured: count,
+    heap,
+    failures,
+  } = await crowd({ emulator, elf, directory, loss: options.loss });
+  const job = `a gateway with ${nodes} nodes, a reading a minute each, ${100 * options.loss} % loss, five minutes without coverage: ${count} readings`;
+  const most = `${(heap / 1024).toFixed(0)} KB of JavaScript heap at the peak`;
+  endured.set(
+    "crowd",
+    `${job[0]!.toUpperCase()}${job.slice(1)} measured, ${failures.length === 0 ? "all of them on the page, no reset" : `${failures.length} failures`}; ${most}.`,
+  );
+  check(`${job}, ${most}`, failures);
 }
 
 async function endurance(
@@ -255,6 +273,9 @@ async function run(tools: BuildTools, emulator: string, directory: string): Prom
     if (target === "dk") {
       if (wants("joined"))
         check("npm run board joins boards and simulated nodes", await checkJoinedWorld(devices));
+      if (options.full ? wants("crowd") : options.only?.includes("crowd")) {
+        await crowded(emulator, devices, join(directory, "crowd"));
+      }
       if (wants("endurance")) await endurance(emulator, devices, directory);
     }
   }

@@ -284,6 +284,15 @@ export class EmulatedNetwork {
     return body.map(({ temperature, humidity }) => `${temperature} ${humidity}`);
   }
 
+  /** Those that the server does not have, as measured. */
+  async missing(due: readonly Measured[]): Promise<Measured[]> {
+    const stored = new Set<string>();
+    for (const node of new Set(due.map((reading) => reading.node))) {
+      for (const reading of await this.readings(node)) stored.add(`${node} ${reading}`);
+    }
+    return due.filter(({ node, temperature, humidity }) => !stored.has(`${node} ${temperature} ${humidity}`));
+  }
+
   /** Counters of the server that speak of replays, with what they count. */
   async replays(): Promise<string[]> {
     const metrics = await (await fetch(`${this.server.httpUrl}/metrics`)).text();
