@@ -9,6 +9,7 @@
  * No state is kept but names, and those expire; so nothing has to be timed.
  */
 
+import { asciiLowerCase } from "../bytes/case.js";
 import { Counters } from "../bytes/counters.js";
 import { fromHex } from "../bytes/hex.js";
 import { Refusal } from "../bytes/refusal.js";
@@ -118,7 +119,7 @@ export class CoapHop {
     this.counters = options.counters ?? new Counters();
     this.#lifetime = options.lifetime ?? exchangeLifetime(DEFAULT_TRANSMISSION);
     this.#observeLifetime = options.observeLifetime ?? DAY + this.#lifetime;
-    this.#hostSuffix = (options.hostSuffix ?? ".mesh").toLowerCase();
+    this.#hostSuffix = asciiLowerCase(options.hostSuffix ?? ".mesh");
     const limit = options.limit ?? 512;
     const meshLimit = options.meshLimit ?? limit;
     const ids = options.random(4);
@@ -258,7 +259,7 @@ export class CoapHop {
   /** 0x0012 of "0012.mesh"; hosts are compared without case (RFC 7252 §6.3). */
   #addressOf(host: string): number | undefined {
     if (host.length !== 4 + this.#hostSuffix.length) return undefined;
-    if (host.slice(4).toLowerCase() !== this.#hostSuffix) return undefined;
+    if (asciiLowerCase(host.slice(4)) !== this.#hostSuffix) return undefined;
     const bytes = fromHex(host.slice(0, 4));
     if (bytes instanceof Refusal) return undefined;
     const address = (bytes[0] << 8) | bytes[1];

@@ -1,5 +1,6 @@
 /** CoAP URIs into options and back (RFC 7252 §6.4, §6.5), and Proxy-Uri (§5.10.2). */
 
+import { asciiLowerCase } from "../bytes/case.js";
 import { fromHex } from "../bytes/hex.js";
 import { Refusal } from "../bytes/refusal.js";
 import { decodeUtf8, encodeUtf8 } from "../bytes/utf8.js";
@@ -54,7 +55,7 @@ export const COAPS_PORT = 5684;
 /** Takes an absolute URI of any scheme apart; RFC 7252 §6.4 but for what depends on scheme and destination. */
 export function splitUri(uri: string): UriParts | Refusal<UriReason> {
   const schemeEnd = uri.indexOf("://");
-  const scheme = uri.slice(0, Math.max(schemeEnd, 0)).toLowerCase();
+  const scheme = asciiLowerCase(uri.slice(0, Math.max(schemeEnd, 0)));
   if (!isScheme(scheme)) return new Refusal("uri-not-absolute");
   if (uri.includes("#")) return new Refusal("uri-fragment");
 
@@ -85,7 +86,7 @@ export function uriOptions(uri: string, destination: Destination): CoapOption[] 
   const defaultPort = portOf(parts.scheme);
   if (defaultPort === undefined) return new Refusal("uri-scheme", parts.scheme);
   const options: CoapOption[] = [];
-  if (!parts.isAddress || parts.host !== destination.address.toLowerCase()) {
+  if (!parts.isAddress || parts.host !== asciiLowerCase(destination.address)) {
     options.push(stringOption(OptionNumber.URI_HOST, parts.host));
   }
   const port = parts.port ?? defaultPort;
@@ -156,7 +157,7 @@ function splitAuthority(
     }
   }
   if (host.startsWith("[")) {
-    const address = host.slice(1, -1).toLowerCase();
+    const address = asciiLowerCase(host.slice(1, -1));
     if (!host.endsWith("]") || !isIpv6(address)) return new Refusal("uri-host", host);
     return { host: address, isAddress: true, port };
   }
@@ -166,7 +167,7 @@ function splitAuthority(
   // Neither a user (coap URIs have none) nor a second port.
   if (name === "" || host.includes("@") || host.includes(":")) return new Refusal("uri-host", host);
   if (encodeUtf8(name).length > 255) return new Refusal("uri-too-long", host);
-  return { host: name.toLowerCase(), isAddress: isIpv4(name), port };
+  return { host: asciiLowerCase(name), isAddress: isIpv4(name), port };
 }
 
 function components(number: number, text: string, separator: string): CoapOption[] | Refusal<UriReason> {

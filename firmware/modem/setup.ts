@@ -1,3 +1,4 @@
+import { asciiLowerCase } from "../bytes/case.js";
 import type { Rat } from "./config.js";
 import type { Context } from "./context.js";
 import { reboot } from "./power.js";
@@ -160,7 +161,8 @@ function* setContext(modem: Context): Routine<void> {
     onLine: (line) => {
       if (line.int() === 1) {
         const type = line.string();
-        right = type === "IP" && line.string()?.toLowerCase() === apn.toLowerCase();
+        const name = line.string();
+        right = type === "IP" && name !== undefined && asciiLowerCase(name) === asciiLowerCase(apn);
       }
       return true;
     },
