@@ -129,17 +129,9 @@ export function replayed(device: Device, partialIv: number, verdict: "replay" | 
   return { ...denied, layer: "replay", reason: `oscore-${verdict}`, device, partialIv };
 }
 
+/** @param refusal of a request with an OSCORE option, so there is an error for it */
 function denyOscore(refusal: OscoreRefusal): Denied {
-  const answer: CoapMessage = {
-    type: 0,
-    code: 0,
-    messageId: 0,
-    token: NO_BYTES,
-    options: [],
-    payload: NO_BYTES,
-  };
-  refusal.answer(answer);
-  return deny("oscore", refusal.reason, answer);
+  return deny("oscore", refusal.reason, refusal.error!);
 }
 
 function deny(layer: Layer, reason: string, answer: Content): Denied {

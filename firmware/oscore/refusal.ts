@@ -1,6 +1,6 @@
 import { Refusal } from "../bytes/refusal.js";
 import { encodeUtf8 } from "../bytes/utf8.js";
-import type { CoapMessage } from "../coap/message.js";
+import type { Content } from "../coap/messaging.js";
 import { Code, OptionNumber } from "../coap/numbers.js";
 import { uintOption } from "../coap/options.js";
 
@@ -43,22 +43,14 @@ const ANSWERS: { readonly [reason in OscoreReason]?: Answer } = {
 
 /** A refusal that knows what to answer. */
 export class OscoreRefusal extends Refusal<OscoreReason> {
-  /** Code of the unprotected error that a server answers; `undefined` for responses, which are dropped (§8.4). */
-  get answerCode(): number | undefined {
-    return ANSWERS[this.reason]?.code;
-  }
-
   /**
-   * Makes `response` the unprotected error: its code, the diagnostic payload, and an Outer Max-Age of 0, so that no
-   * proxy keeps it (RFC 8613 §4.1.3.1). Type, message ID and token stay.
-   * @returns false when there is nothing to answer; `response` is then unchanged
+   * The unprotected error that a server answers: its code, the diagnostic payload, and an Outer Max-Age of 0, so that no
+   * proxy keeps it (RFC 8613 §4.1.3.1). `undefined` where there is nothing to answer: responses are dropped (§8.4).
    */
-  answer(response: CoapMessage): boolean {
+  get error(): Content | undefined {
     const answer = ANSWERS[this.reason];
-    if (answer === undefined) return false;
-    response.code = answer.code;
-    response.options = [uintOption(OptionNumber.MAX_AGE, 0)];
-    response.payload = encodeUtf8(answer.diagnostic);
-    return true;
+    if (answer === undefined) return undefined;
+    const { code, diagnostic } = answer;
+    return { code, options: [uintOption(OptionNumber.MAX_AGE, 0)], payload: encodeUtf8(diagnostic) };
   }
 }

@@ -138,7 +138,5 @@ function respondTo({ code, options, payload }: Content): CoapMessage {
 
 /** The unprotected error of RFC 8613 §8.2; 4.01 for what nobody protected. */
 function plainError(refusal: OscoreRefusal): Content {
-  const error = respondTo({ code: Code.UNAUTHORIZED, options: [], payload: NO_BYTES });
-  refusal.answer(error);
-  return error;
+  return refusal.error ?? { code: Code.UNAUTHORIZED, options: [], payload: NO_BYTES };
 }

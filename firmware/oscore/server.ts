@@ -135,15 +135,6 @@ function refuse<Context extends ServerContext>(
   refusal: OscoreRefusal,
   handler: OscoreServerHandler<Context>,
 ): void {
-  const answer: CoapMessage = {
-    type: 0,
-    code: 0,
-    messageId: 0,
-    token: NO_BYTES,
-    options: [],
-    payload: NO_BYTES,
-  };
   // Every refusal of a request has an answer (RFC 8613 §8.2).
-  refusal.answer(answer);
-  handler.answered(answer, refusal.reason);
+  handler.answered(refusal.error!, refusal.reason);
 }
