@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describeSoak } from "../../scripts/soak/report.js";
-import { SOAK_DEFAULTS, type SoakOptions, soak } from "../../scripts/soak/soak.js";
+import { SHORT_SOAK, SOAK_DEFAULTS, type SoakOptions, soak } from "../../scripts/soak/soak.js";
 
 /** The long form is `npm run soak`: docs/SOAK.md. */
 async function run(options: Partial<SoakOptions>) {
@@ -43,23 +43,7 @@ describe("soak", function () {
   });
 
   it("half a day with every fault, battery nodes and cells: all is stored once or counted, whatever is killed", async () => {
-    const result = await run({
-      days: 0.5,
-      nodes: 9,
-      gateways: 3,
-      interval: 1200,
-      outage: 0.1,
-      cutEvery: 3,
-      meshLoss: 0.02,
-      cells: true,
-      battery: true,
-      health: 3600,
-      nodeCutEvery: 4,
-      restartEvery: 2,
-      awayEvery: 5,
-      stepEvery: 6,
-      seed: 4,
-    });
+    const result = await run({ ...SHORT_SOAK, seed: 4 });
     assert.ok(result.passed, describeSoak(result));
     assert.ok(result.nodeCuts > 9 && result.cuts > 6, "power was cut");
     assert.ok(result.restarts >= 1 && result.absences >= 1 && result.steps >= 1, describeSoak(result));

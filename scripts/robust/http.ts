@@ -14,13 +14,15 @@ interface Target {
   readonly url: string;
 }
 
+/** How often it was tried, and what each try was answered with. */
+interface Tried {
+  readonly attempts: number;
+  readonly answers: Map<string, number>;
+}
+
 interface Assault {
   readonly attack: string;
-  /** @returns how often it tried, and what each try was answered with */
-  readonly run: (
-    target: Target,
-    short: boolean,
-  ) => Promise<{ attempts: number; answers: Map<string, number> }>;
+  readonly run: (target: Target, short: boolean) => Promise<Tried>;
 }
 
 function count(answers: Map<string, number>, answer: string): void {
@@ -104,6 +106,28 @@ const REQUESTS = [
 const times = <T>(list: readonly T[], n: number): T[] =>
   Array.from({ length: n * list.length }, (_, i) => list[i % list.length]);
 
+/** Holds connections open, each with what `begin` does to it: others must be served all the while. */
+async function meanwhile(
+  target: Target,
+  connections: number,
+  begin: (socket: Socket, i: number) => void,
+): Promise<Tried> {
+  const sockets = Array.from({ length: connections }, (_, i) => {
+    const socket = connect(target.port, target.host);
+    socket.on("error", () => {});
+    begin(socket, i);
+    return socket;
+  });
+  const answers = await each(times(["/healthz", "/api/nodes"], 20), (path) =>
+    status(fetch(`${target.url}${path}`)),
+  );
+  for (const socket of sockets) socket.destroy();
+  return {
+    attempts: connections,
+    answers: new Map([...answers].map(([answer, n]) => [`others meanwhile: ${answer}`, n])),
+  };
+}
+
 const ASSAULTS: readonly Assault[] = [
   {
     attack: "paths that lead out of the server's own, and queries that are SQL",
@@ -169,45 +193,18 @@ const ASSAULTS: readonly Assault[] = [
   },
   {
     attack: "requests that come a byte at a time, and never to an end",
-    run: async (target, short) => {
-      const sockets: Socket[] = [];
-      for (let i = 0; i < (short ? 100 : 500); i++) {
-        const socket = connect(target.port, target.host);
-        socket.on("error", () => {});
+    run: (target, short) =>
+      meanwhile(target, short ? 100 : 500, (socket, i) => {
         socket.write(`GET /api/nodes HTTP/1.1\r\nHost: a\r\nX-${i}: `);
-        sockets.push(socket);
-      }
-      // Others must be served all the while.
-      const answers = await each(times(["/healthz", "/api/nodes"], 20), (path) =>
-        status(fetch(`${target.url}${path}`)),
-      );
-      for (const socket of sockets) socket.destroy();
-      return {
-        attempts: sockets.length,
-        answers: new Map([...answers].map(([answer, n]) => [`others meanwhile: ${answer}`, n])),
-      };
-    },
+      }),
   },
   {
     attack: "streams of events that nobody reads",
-    run: async (target, short) => {
-      const sockets: Socket[] = [];
-      for (let i = 0; i < (short ? 50 : 400); i++) {
-        const socket = connect(target.port, target.host);
-        socket.on("error", () => {});
+    run: (target, short) =>
+      meanwhile(target, short ? 50 : 400, (socket) => {
         socket.pause();
         socket.write("GET /api/stream HTTP/1.1\r\nHost: a\r\n\r\n");
-        sockets.push(socket);
-      }
-      const answers = await each(times(["/healthz", "/api/nodes"], 20), (path) =>
-        status(fetch(`${target.url}${path}`)),
-      );
-      for (const socket of sockets) socket.destroy();
-      return {
-        attempts: sockets.length,
-        answers: new Map([...answers].map(([answer, n]) => [`others meanwhile: ${answer}`, n])),
-      };
-    },
+      }),
   },
 ];
 

@@ -1,25 +1,6 @@
 import { describeSoak } from "../soak/report.js";
-import { FULL_SOAK, SOAK_DEFAULTS, type SoakOptions, soak } from "../soak/soak.js";
+import { FULL_SOAK, SHORT_SOAK, soak } from "../soak/soak.js";
 import type { AttackSuite } from "./result.js";
-
-/** Every kind of fault in half a day, for each commit. */
-const SHORT_SOAK: SoakOptions = {
-  ...SOAK_DEFAULTS,
-  days: 0.5,
-  nodes: 9,
-  gateways: 3,
-  interval: 1200,
-  outage: 0.1,
-  cutEvery: 3,
-  meshLoss: 0.02,
-  cells: true,
-  battery: true,
-  health: 3600,
-  nodeCutEvery: 4,
-  restartEvery: 2,
-  awayEvery: 5,
-  stepEvery: 6,
-};
 
 /** Nobody's attack: time, weather and power. Each reading is followed from its sensor into the store (docs/SOAK.md). */
 export const soakSuite: AttackSuite = async ({ short, seed }, onResult) => {

@@ -85,6 +85,25 @@ export const FULL_SOAK: SoakOptions = {
   stepEvery: 9 * 24,
 };
 
+/** Every kind of fault in half a day, for each commit: battery nodes and cells, whatever is killed. */
+export const SHORT_SOAK: SoakOptions = {
+  ...SOAK_DEFAULTS,
+  days: 0.5,
+  nodes: 9,
+  gateways: 3,
+  interval: 1200,
+  outage: 0.1,
+  cutEvery: 3,
+  meshLoss: 0.02,
+  cells: true,
+  battery: true,
+  health: 3600,
+  nodeCutEvery: 4,
+  restartEvery: 2,
+  awayEvery: 5,
+  stepEvery: 6,
+};
+
 export interface SoakResult {
   readonly options: SoakOptions;
   /** Virtual ones that have passed: fewer than asked for when somebody had enough. */
