@@ -27,14 +27,20 @@ export class Places {
     return this.#next[place];
   }
 
-  /** @param place that is in no chain */
+  /**
+   * Makes a place the newest of its hash.
+   * @param place that is in no chain
+   */
   add(hash: number, place: number): void {
     const chain = this.#chain(hash);
     this.#next[place] = this.#heads[chain];
     this.#heads[chain] = place;
   }
 
-  /** @param place that was added with this hash */
+  /**
+   * Takes a place out of its chain.
+   * @param place that was added with this hash
+   */
   remove(hash: number, place: number): void {
     const chain = this.#chain(hash);
     const next = this.#next;
