@@ -30,7 +30,12 @@ export function lineChart({ title, xTitle, x, panels }: Chart): string {
   const step = PANEL.left + PANEL.width + PANEL.gap;
   const width = panels.length * step;
   const legendTop = PANEL.top + PANEL.height + PANEL.bottom + 16;
-  const height = legendTop + 18 * Math.ceil(names.length / 3) + 4;
+  // One line needs no legend: its panel's title names it.
+  const legend = names.length > 1 ? names : [];
+  // By the longest name: a sign of this font is some 6 wide.
+  const column = 44 + 6 * Math.max(0, ...legend.map(({ length }) => length));
+  const columns = Math.max(1, Math.floor((width - PANEL.left) / column));
+  const height = legendTop + 18 * Math.ceil(legend.length / columns) + (legend.length > 0 ? 4 : -12);
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="11">`,
     `<title>${escapeText(title)}</title>`,
@@ -39,9 +44,9 @@ export function lineChart({ title, xTitle, x, panels }: Chart): string {
   for (const [i, panel] of panels.entries()) {
     parts.push(drawPanel(panel, i * step + PANEL.left, x, xTitle));
   }
-  names.forEach((name, i) => {
-    const left = PANEL.left + (i % 3) * (width / 3);
-    const top = legendTop + 18 * Math.floor(i / 3);
+  legend.forEach((name, i) => {
+    const left = PANEL.left + (i % columns) * column;
+    const top = legendTop + 18 * Math.floor(i / columns);
     parts.push(
       `<path d="M${left} ${top}h22" stroke="${colour(i)}" stroke-width="2.5"/>`,
       `<text x="${left + 28}" y="${top + 4}">${escapeText(name)}</text>`,
