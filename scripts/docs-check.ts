@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fail, newCommand } from "./cli.js";
 import { commandsOf, howToRun, type Plan } from "./docs/commands.js";
+import { type Names, Surroundings } from "./docs/surroundings.js";
 
 const REPOSITORY = fileURLToPath(new URL("..", import.meta.url));
 
@@ -44,8 +45,11 @@ function documented(): Documented[] {
 const PATIENCE = 300_000;
 
 /** @returns why it is wrong; `undefined` when it ran as it should */
-async function run(plan: Plan, directory: string): Promise<string | undefined> {
-  if (plan.kind === "skip") return undefined;
+async function run(
+  plan: Exclude<Plan, { kind: "skip" }>,
+  directory: string,
+  names: Names,
+): Promise<string | undefined> {
   const child = spawn("bash", ["-c", plan.command], {
     cwd: REPOSITORY,
     detached: true,
@@ -57,6 +61,7 @@ async function run(plan: Plan, directory: string): Promise<string | undefined> {
       COAP_PORT: "0",
       OSCORE_MESH_PASSPHRASE: "a passphrase of the documents",
       FORCE_COLOR: "0",
+      ...names,
     },
   });
   let output = "";
@@ -96,16 +101,23 @@ function kill(child: ChildProcess, signal: NodeJS.Signals): void {
 let wrong = 0;
 // One for all: what one command leaves, the next one of the page goes on with.
 const directory = mkdtempSync(join(tmpdir(), "docs-check-"));
+const surroundings = new Surroundings(REPOSITORY, directory);
 for (const { where, command } of documented()) {
   const plan = howToRun(command, directory);
-  const shown =
-    plan.kind === "skip" ? `not run: ${plan.why}` : plan.command === command ? "" : `as: ${plan.command}`;
-  const trouble = list ? undefined : await run(plan, directory);
+  let shown = plan.kind === "skip" ? `not run: ${plan.why}` : plan.command === command ? "" : plan.command;
+  let trouble: string | undefined;
+  if (!list && plan.kind !== "skip") {
+    const names = plan.needs === undefined ? {} : await surroundings.get(plan.needs);
+    if (typeof names === "string") shown = `not run: ${names}`;
+    else trouble = await run(plan, directory, names);
+  }
   if (trouble !== undefined) wrong++;
+  const as = shown === "" || shown.startsWith("not run: ") ? shown : `as: ${shown}`;
   console.log(
-    `${trouble === undefined ? "ok  " : "FAIL"} ${where}: ${command}${shown === "" ? "" : `\n       ${shown}`}`,
+    `${trouble === undefined ? "ok  " : "FAIL"} ${where}: ${command}${as === "" ? "" : `\n       ${as}`}`,
   );
   if (trouble !== undefined) console.log(trouble.replaceAll(/^/gm, "       "));
 }
+await surroundings.stop();
 rmSync(directory, { recursive: true, force: true });
 if (wrong > 0) fail(`${wrong} documented commands do not do what the documents say`);
