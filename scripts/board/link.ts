@@ -10,6 +10,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, relative } from "node:path";
 import { InstructionSet } from "./byte-code.js";
+import { stringsOf } from "./keys.js";
 import { shorten } from "./shorten.js";
 import { literal, mergeSlots } from "./slots.js";
 
@@ -122,10 +123,8 @@ function run(command: string, parameters: readonly string[]): void {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-function instructionSet(): InstructionSet {
-  const source = (name: string) =>
-    readFileSync(join(process.env.MODDABLE ?? "", "xs", "sources", name), "utf8");
-  return InstructionSet.of(source("xsCommon.h"), source("xsCommon.c"));
+function sourceOfXs(name: string): string {
+  return readFileSync(join(process.env.MODDABLE ?? "", "xs", "sources", name), "utf8");
 }
 
 /** @param tools the SDK's commands @param sources of our modules @param parameters the linker's own */
@@ -140,8 +139,12 @@ function link(tools: string, sources: string, parameters: readonly string[]): vo
   const strips = CLASSES.split(" ").flatMap((name) => (names.has(name.split(".")[0]!) ? [] : ["-s", name]));
   run(join(tools, "xsl"), ["-p", `${DIET}.xsb`, ...strips, ...parameters, join(folder, `${DIET}.xsb`)]);
   const c = join(output, "mc.xs.c");
-  const set = instructionSet();
-  writeFileSync(c, pruneBuilders(mergeSlots(shortenCode(readFileSync(c, "utf8"), set), set)));
+  const set = InstructionSet.of(sourceOfXs("xsCommon.h"), sourceOfXs("xsCommon.c"));
+  const code = shortenCode(readFileSync(c, "utf8"), set);
+  const keys = new Set(modules.map((module) => relative(folder, module).replace(/\.xsb$/, "")));
+  const isString = stringsOf(code);
+  const isText = (name: string) => isString(name) || keys.has(name) || !/^[\w$]+$/.test(name);
+  writeFileSync(c, pruneBuilders(mergeSlots(code, set, isText)));
 }
 
 if (import.meta.filename === process.argv[1]) {

@@ -2,8 +2,9 @@
 
 import type { InstructionSet } from "./byte-code.js";
 import { Body, chainOf, placeOf } from "./environments.js";
+import { forgetNames } from "./keys.js";
 
-interface Slot {
+export interface Slot {
   next: number | undefined;
   /** An item of an array has its place in it instead. */
   readonly place?: string | undefined;
@@ -24,8 +25,11 @@ const REFERRED = /&gxHeap\[(\d+)\]/g;
 const PLAIN = /^(REFERENCE|INTEGER|NUMBER|STRING_X|HOST_FUNCTION|BOOLEAN)$/;
 const DONT_SET = 8;
 
-/** The same heap with the environments of all functions in one chain, and one home for all that have the same. */
-export function mergeSlots(c: string, set: InstructionSet): string {
+/**
+ * The same heap with the environments of all functions in one chain, and one home for all that have the same.
+ * @param isText whether a property's name may be asked for by its text; default: all
+ */
+export function mergeSlots(c: string, set: InstructionSet, isText = (_name: string) => true): string {
   const table = TABLE.exec(c);
   if (table === null) throw new Error("the linker's output has no table of slots");
   const slots = table[2]!.split("\n").map(parseSlot);
@@ -35,7 +39,9 @@ export function mergeSlots(c: string, set: InstructionSet): string {
   const given = new Set<number>();
   mergeEnvironments(slots, set, given);
   mergeHomes(slots, set, given);
-  const outside = c.slice(0, table.index) + c.slice(table.index + table[0].length);
+  const head = c.slice(0, table.index);
+  const tail = forgetNames(slots, c.slice(table.index + table[0].length), isText, given);
+  const outside = head + tail;
   const kept = withoutUnused(slots, given, outside);
   const places = new Map(kept.map((index, i) => [index, i]));
   const renumbered = (text: string) =>
@@ -47,14 +53,11 @@ export function mergeSlots(c: string, set: InstructionSet): string {
     return `/* ${String(i).padStart(4, "0")} */\t{ ${to}, {.ID = ${id}, .flag = ${flag}, .kind = XS_${kind}_KIND}, ${rest}`;
   });
   return (
-    renumbered(c.slice(0, table.index)).replace(
-      /#define mxHeapCount \d+/,
-      `#define mxHeapCount ${kept.length + 1}`,
-    ) +
+    renumbered(head).replace(/#define mxHeapCount \d+/, `#define mxHeapCount ${kept.length + 1}`) +
     table[1] +
     rows.join("\n") +
     table[3] +
-    renumbered(c.slice(table.index + table[0].length))
+    renumbered(tail)
   );
 }
 
