@@ -8,6 +8,7 @@
 
 import { decodeFloat, encodeFloat } from "./float.js";
 import { Refusal } from "./refusal.js";
+import { sort } from "./sort.js";
 import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 import { ByteWriter } from "./writer.js";
 
@@ -124,7 +125,7 @@ export class CborWriter {
       else encoded.text(key);
       pairs.push({ key: encoded.out.finish(), value: item });
     }
-    pairs.sort((a, b) => compareBytes(a.key, b.key));
+    sort(pairs, (a, b) => compareBytes(a.key, b.key));
     for (const pair of pairs) {
       this.out.bytes(pair.key);
       this.value(pair.value);

@@ -3,6 +3,7 @@
  */
 
 import { Refusal } from "../bytes/refusal.js";
+import { sort } from "../bytes/sort.js";
 import { decodeUtf8, encodeUtf8 } from "../bytes/utf8.js";
 import type { CoapOption } from "./message.js";
 import { OptionNumber } from "./numbers.js";
@@ -300,5 +301,5 @@ export function removeOption(options: CoapOption[], number: number): number {
 
 /** Options in ascending order, those of one number in the order given (RFC 7252 §3.1). Sorts in place. */
 export function sortOptions(options: CoapOption[]): CoapOption[] {
-  return options.sort((a, b) => a.number - b.number);
+  return sort(options, (a, b) => a.number - b.number);
 }

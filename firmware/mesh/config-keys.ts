@@ -19,7 +19,7 @@ export const SUBNETS_MAX = 8;
 export const APP_KEYS_MAX = 8;
 
 /** NetKeys, AppKeys and the key refresh (Mesh Profile §4.4.1.2). */
-export const KEY_HANDLERS: FoundationHandlers = {
+export const keyHandlers = (): FoundationHandlers => ({
   [Config.NETKEY_ADD]: (node, reader, writer) =>
     withNetKey(reader, writer, (index, key) => {
       const known = node.keys.subnet(index);
@@ -175,7 +175,7 @@ export const KEY_HANDLERS: FoundationHandlers = {
     writeIdentity(node, writer, index);
     return Config.NODE_IDENTITY_STATUS;
   },
-};
+});
 
 function deleteAppKey(node: FoundationNode, netKeyIndex: number, index: number): Status {
   if (node.keys.subnet(netKeyIndex) === undefined) return Status.INVALID_NETKEY_INDEX;

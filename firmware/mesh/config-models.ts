@@ -17,7 +17,7 @@ import { BINDINGS_MAX, GROUPS_MAX, LABELS_MAX, type Model, type Publication } fr
 import { TTL_DEFAULT, TTL_MAX } from "./numbers.js";
 
 /** Binding, publication and subscription of models (Mesh Profile §4.4.1.2.7 and following). */
-export const MODEL_HANDLERS: FoundationHandlers = {
+export const modelHandlers = (): FoundationHandlers => ({
   [Config.MODEL_APP_BIND]: binding((node, model, appKeyIndex) => {
     if (model.foundation) return Status.CANNOT_BIND;
     if (node.keys.appKey(appKeyIndex) === undefined) return Status.INVALID_APPKEY_INDEX;
@@ -91,7 +91,7 @@ export const MODEL_HANDLERS: FoundationHandlers = {
   },
   [Config.SIG_MODEL_SUBSCRIPTION_GET]: subscriptionList(2, Config.SIG_MODEL_SUBSCRIPTION_LIST),
   [Config.VENDOR_MODEL_SUBSCRIPTION_GET]: subscriptionList(4, Config.VENDOR_MODEL_SUBSCRIPTION_LIST),
-};
+});
 
 /** A model, or the status code that says why there is none. */
 function find(node: FoundationNode, elementAddress: number, id: number): Model | Status {

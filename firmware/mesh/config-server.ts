@@ -1,8 +1,8 @@
 import { ByteReader } from "../bytes/reader.js";
 import { ByteWriter } from "../bytes/writer.js";
 import { isUnicast, isVirtual, UNASSIGNED } from "./addresses.js";
-import { KEY_HANDLERS } from "./config-keys.js";
-import { MODEL_HANDLERS } from "./config-models.js";
+import { keyHandlers } from "./config-keys.js";
+import { modelHandlers } from "./config-models.js";
 import {
   Config,
   packRetransmission,
@@ -22,7 +22,7 @@ import { Feature, TTL_MAX } from "./numbers.js";
 const NOT_SUPPORTED = 2;
 
 /** The Configuration Server (Mesh Profile §4.4.1): node states here, keys and models in their own files. */
-const NODE_HANDLERS: FoundationHandlers = {
+const nodeHandlers = (): FoundationHandlers => ({
   [Config.COMPOSITION_DATA_GET]: (node, reader, writer) => {
     const page = reader.u8();
     if (page === undefined || reader.remaining > 0) return undefined;
@@ -192,9 +192,10 @@ const NODE_HANDLERS: FoundationHandlers = {
     writeHeartbeatSubscription(node, writer, Status.SUCCESS);
     return Config.HEARTBEAT_SUBSCRIPTION_STATUS;
   },
-};
+});
 
-const TABLES: readonly FoundationHandlers[] = [NODE_HANDLERS, KEY_HANDLERS, MODEL_HANDLERS];
+/** Made for each message: such messages are rare, and 60 functions that are there take 48 bytes of flash each. */
+const TABLES: readonly (() => FoundationHandlers)[] = [nodeHandlers, keyHandlers, modelHandlers];
 
 /**
  * Answers a configuration message.
@@ -208,7 +209,7 @@ export function configure(
   request: Request,
 ): { opcode: number; parameters: Uint8Array } | undefined {
   for (const table of TABLES) {
-    const handler = table[opcode];
+    const handler = table()[opcode];
     if (handler === undefined) continue;
     const writer = new ByteWriter(32);
     const answer = handler(node, new ByteReader(parameters), writer, request);

@@ -1,3 +1,4 @@
+import { sort } from "../bytes/sort.js";
 import { encodeHealth } from "../reading/codec.js";
 import type { Health } from "../reading/reading.js";
 
@@ -104,11 +105,10 @@ export class GatewayHealth {
 
   #grown(drops: ReadonlyMap<string, number>): [reason: string, count: number][] {
     const growth = (reason: string, count: number) => count - (this.#dropsTold.get(reason) ?? 0);
-    return [...drops]
+    const grown = [...drops]
       .map(([reason, count]): [string, number] => [reason.slice(0, LONGEST_REASON), count])
-      .filter(([reason, count]) => growth(reason, count) > 0)
-      .sort((a, b) => growth(...b) - growth(...a))
-      .slice(0, DROPS_REPORTED);
+      .filter(([reason, count]) => growth(reason, count) > 0);
+    return sort(grown, (a, b) => growth(...b) - growth(...a)).slice(0, DROPS_REPORTED);
   }
 
   /** The places of the nodes that were not told for longest. */
@@ -119,7 +119,7 @@ export class GatewayHealth {
       if (now - this.#heardAt[place] > HEARD_LIFETIME) this.#addresses[place] = 0;
       else due.push(place);
     }
-    return due.sort((a, b) => this.#toldAt[a] - this.#toldAt[b]).slice(0, HEARD_REPORTED);
+    return sort(due, (a, b) => this.#toldAt[a] - this.#toldAt[b]).slice(0, HEARD_REPORTED);
   }
 }
 

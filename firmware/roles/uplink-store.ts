@@ -1,6 +1,7 @@
 import type { KeyValueStore } from "../../hal/hal.js";
 import type { Counters } from "../bytes/counters.js";
 import { ByteReader } from "../bytes/reader.js";
+import { sort } from "../bytes/sort.js";
 import { ByteWriter } from "../bytes/writer.js";
 import { type Arrival, Kept, type Waiting } from "./uplink-queue.js";
 
@@ -60,7 +61,7 @@ export class UplinkStore {
       const number = key.startsWith(PREFIX) ? Number(key.slice(PREFIX.length)) : Number.NaN;
       if (Number.isSafeInteger(number) && number > 0) numbers.push(number);
     }
-    numbers.sort((a, b) => a - b);
+    sort(numbers, (a, b) => a - b);
     for (const number of numbers) {
       this.#next = number + 1;
       const arrivals = this.#read(number, now);
@@ -130,8 +131,7 @@ export class UplinkStore {
       room -= length;
       blocks[blocks.length - 1].push(entry);
     }
-    for (const block of blocks) block.reverse();
-    return blocks.reverse();
+    return backwards(blocks.map((block) => backwards(block)));
   }
 
   #write(block: readonly Waiting[], now: number): void {
@@ -181,4 +181,9 @@ export class UplinkStore {
     this.#live.delete(number);
     this.#place.delete(PREFIX + number);
   }
+}
+
+/** `Array.prototype.reverse` would take more flash. */
+function backwards<T>(items: readonly T[]): T[] {
+  return items.map((_item, i) => items[items.length - 1 - i]);
 }

@@ -169,9 +169,9 @@ describe("board build: what is asked of built-in objects", () => {
       export const use = (list, { size }) => list.some((find) => find["with"](size)) + Math.max(parseInt("7"), 1);
       export const later = async (x) => x ? /x/ : at;`;
     assert.deepEqual([...askedOf(source, new Set(["Map", "Math"]))].sort(), [
-      ".max",
       "Map",
       "Math",
+      "Math.max",
       "Promise",
       "RegExp",
       "parseInt",

@@ -61,13 +61,19 @@ function dietSource(names: ReadonlySet<string>): string {
   const seen = new Set();
   const objects = [];
   const names = [];
+  const owners = new Map([[Object.getPrototypeOf(Uint8Array), "TypedArray"]]);
+  for (const name of Object.getOwnPropertyNames(globalThis)) {
+    const it = globalThis[name];
+    if (typeof it === "function" || it === Math || it === JSON) owners.set(it, name);
+  }
   const diet = (it, all = false) => {
     if ((typeof it !== "object" && typeof it !== "function") || it === null || seen.has(it)) return;
     seen.add(it);
-    const asked = it === Function.prototype || (typeof it !== "function" && it !== Math && it !== JSON) ? "" : ".";
+    const owner = owners.get(it);
+    const kept = (name) => keep.has(owner === undefined ? name : "." + name) || keep.has(owner + "." + name);
     for (const name of Object.getOwnPropertyNames(it)) {
       const { value, configurable } = Object.getOwnPropertyDescriptor(it, name);
-      if (it === globalThis || !configurable || (keep.has(asked + name) && !all) || name === "constructor") diet(value);
+      if (it === globalThis || !configurable || (kept(name) && !all) || name === "constructor") diet(value);
       else names[objects.push(it) - 1] = name;
     }
     diet(Object.getPrototypeOf(it));
@@ -83,6 +89,11 @@ function dietSource(names: ReadonlySet<string>): string {
   for (let i = 0; i < names.length; i++) delete objects[i][names[i]];
 }
 `;
+}
+
+/** `Object.freeze` is what Moddable's `mc/config` asks when it is preloaded, and then nobody any more. */
+function withoutFreeze(c: string): string {
+  return c.replace("{ fx_Object_freeze, 1, xsID_freeze }", "{ fxDeadStrip, 1, xsID_freeze }");
 }
 
 /** Callbacks that no slot names any more, so that the C linker can drop them; the others move up. */
@@ -144,7 +155,11 @@ function link(tools: string, sources: string, parameters: readonly string[]): vo
   const keys = new Set(modules.map((module) => relative(folder, module).replace(/\.xsb$/, "")));
   const isString = stringsOf(code);
   const isText = (name: string) => isString(name) || keys.has(name) || !/^[\w$]+$/.test(name);
-  writeFileSync(c, pruneBuilders(mergeSlots(code, set, isText)));
+  const linked = pruneBuilders(mergeSlots(code, set, isText));
+  const atWork = modules.filter((module) => relative(folder, module) !== "mc/config.xsb");
+  const asked = namesUsed(folder, atWork, sources);
+  const freezes = ["freeze", ".freeze", "Object.freeze"].some((name) => asked.has(name));
+  writeFileSync(c, freezes ? linked : withoutFreeze(linked));
 }
 
 if (import.meta.filename === process.argv[1]) {

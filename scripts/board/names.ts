@@ -41,9 +41,14 @@ export function identifiersOf(source: string, builtIn: ReadonlySet<string>): Set
 const GLOBAL =
   /^([A-Z]\w*|is(NaN|Finite)|parse(Int|Float)|(un)?escape|(de|en)codeURI(Component)?|trace|eval)$/;
 
+/** Where a class's static functions are: those of typed arrays in the class that they all come from. */
+function ownerOf(name: string): string {
+  return /^\w+Array$/.test(name) ? "TypedArray" : name;
+}
+
 /**
  * Names that a source asks built-in objects for: of {@link identifiersOf}'s those that stand behind a dot, in a pattern
- * or for something global. What it calls a variable or a property of its own is none.
+ * or for something global; of a class or namespace itself with its name (`Math.max`). What it calls a variable or a property of its own is none.
  */
 export function askedOf(source: string, builtIn: ReadonlySet<string>): Set<string> {
   const asked = new Set<string>();
@@ -53,7 +58,7 @@ export function askedOf(source: string, builtIn: ReadonlySet<string>): Set<strin
         if (property.type === "Literal") asked.add(String(property.value));
       } else if (property.type === "Identifier") {
         const of = object.type === "Identifier" && /^[A-Z]/.test(object.name) && builtIn.has(object.name);
-        asked.add(of ? `.${property.name}` : property.name);
+        asked.add(of ? `${ownerOf(object.name)}.${property.name}` : property.name);
       }
     },
     ObjectPattern({ properties }) {

@@ -31,11 +31,15 @@ function place(compiler: string, parameters: readonly string[]): void {
     string,
     string,
   ];
+  // Of two definitions the first is taken: what stands in for another's comes before it.
+  const isOurs = (parameter: string) => parameter.endsWith("/boardC.c.o");
+  const ours = parameters.filter(isOurs);
+  const ordered = [...ours, ...parameters.filter((parameter) => !isOurs(parameter))];
   const link = (shift: number) => {
     // First among the objects, and asked for, so that it is not left out.
     writeFileSync(source, `.global codeShift\n.section .text.shift, "ax"\ncodeShift: .space ${shift}\n`);
     run(compiler, ["-mcpu=cortex-m4", "-mthumb", "-c", source, "-o", object]);
-    run(compiler, [...(shift === 0 ? [] : [object, "-Wl,--undefined=codeShift"]), ...parameters]);
+    run(compiler, [...(shift === 0 ? [] : [object, "-Wl,--undefined=codeShift"]), ...ordered]);
     return itBlocks(new Elf(readFileSync(output)));
   };
   const unmoved = link(0);

@@ -44,3 +44,29 @@ void __assert_func(const char *file, int line, const char *function, const char 
 	for (;;)
 		;
 }
+
+/* XS asks for it where nobody sorts: typed arrays, the names of a module. In place, by insertion. */
+void qsort(void *base, size_t count, size_t size, int (*compare)(const void *, const void *))
+{
+	char *first = base, *end = first + count * size;
+
+	for (char *next = first + size; next < end; next += size)
+		for (char *at = next; at > first && compare(at - size, at) > 0; at -= size)
+			for (size_t i = 0; i < size; i++) {
+				char byte = at[i];
+				at[i] = at[i - size];
+				at[i - size] = byte;
+			}
+}
+
+/* Module sources made by programs, of compartments, are none of ours. */
+void fxLoadVirtualModuleSource(xsMachine *the, void *record, void *instance)
+{
+	xsUnknownError("no virtual modules");
+}
+
+void fxMapModuleDescriptor(xsMachine *the, void *realm, uint16_t id, void *module, void *queue, void *result,
+	void *descriptor)
+{
+	xsUnknownError("no virtual modules");
+}
