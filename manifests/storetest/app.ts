@@ -32,9 +32,10 @@ function numberOf(value: Uint8Array): number | string {
 
 export function start(): void {
   const console = new Console(false);
+  // The line is out before the write begins: a power cut takes with it what still waits.
   const tell = (line: string) => {
-    while (!console.hasRoom);
     console.log(line);
+    while (!console.idle);
   };
   // Starts the SoftDevice, through which the flash is written from then on.
   new BoardCrypto().random(1);
