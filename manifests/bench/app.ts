@@ -43,9 +43,9 @@ class MemoryStore implements KeyValueStore {
 export function start(): void {
   const console = new Console(false);
   const crypto = new BoardCrypto();
-  // Nobody else uses the ports meanwhile, so it may wait.
+  // Nobody else uses the ports meanwhile, so it may wait for room.
   const tell = (line: string) => {
-    while (!console.idle);
+    while (!console.hasRoom);
     console.log(line);
   };
   const cost: Cost = (name, work, turns = TURNS, after = undefined) => {

@@ -5,12 +5,10 @@ import { BoardSerial } from "../../hal/nrf52/serial.js";
 export class Console {
   onBytes: ((bytes: Uint8Array) => void) | undefined;
   #serial: BoardSerial;
-  readonly #capacity: number;
 
   /** @param listen whether to receive, which costs a battery node the high-frequency clock */
   constructor(listen: boolean) {
     this.#serial = this.#open(listen);
-    this.#capacity = this.#serial.writable;
   }
 
   #open(listen: boolean): BoardSerial {
@@ -23,9 +21,9 @@ export class Console {
     return serial;
   }
 
-  /** Whether all that was written has left. */
-  get idle(): boolean {
-    return this.#serial.writable === this.#capacity;
+  /** Whether any line that we write fits. */
+  get hasRoom(): boolean {
+    return this.#serial.writable >= 256;
   }
 
   /** @returns false when there is no room for it */

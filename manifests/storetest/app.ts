@@ -4,11 +4,14 @@
  * says its number over and over, so that a mixture of two would show.
  */
 
+import { BoardClock } from "../../hal/nrf52/clock.js";
 import { BoardCrypto } from "../../hal/nrf52/crypto.js";
 import { BoardStore } from "../../hal/nrf52/store.js";
 import { Console } from "../shared/console.js";
 
 const KEYS = 7;
+/** ms in which a line of ours is out, at 115,200 baud. */
+const TRANSMISSION = 3;
 /** One that is written once and must live through all turns of the log. */
 const LASTING = "identity";
 
@@ -32,10 +35,12 @@ function numberOf(value: Uint8Array): number | string {
 
 export function start(): void {
   const console = new Console(false);
+  const clock = new BoardClock();
   // The line is out before the write begins: a power cut takes with it what still waits.
   const tell = (line: string) => {
+    while (!console.hasRoom);
     console.log(line);
-    while (!console.idle);
+    for (const written = clock.now(); clock.now() - written < TRANSMISSION; );
   };
   // Starts the SoftDevice, through which the flash is written from then on.
   new BoardCrypto().random(1);
