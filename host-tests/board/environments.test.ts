@@ -171,6 +171,16 @@ describe("board build: slots", () => {
     assert.match(mergeSlots(c(asking), set), /\.home = \{ \(txSlot\*\)&gxHeap\[3\], NULL \}/);
   });
 
+  it("stand at no distance from their object that XS would go by", () => {
+    const colors = "static const txID gxColors[mxKeysCount] ICACHE_FLASH1_ATTR = {\n\t0,\n\t3,\n};\n\n";
+    const preparation =
+      "static const txPreparation gxPreparation = {\n\t(txSlot*)gxStack,\n\t(txID*)gxColors,\n\tmxKeysCount,\n};\n";
+    const merged = mergeSlots(`${c(rows)}${colors}${preparation}`, set);
+    assert.doesNotMatch(merged, /gxColors/);
+    assert.match(merged, /\(txSlot\*\)gxStack,\n\tNULL,\n\tmxKeysCount,/);
+    assert.throws(() => mergeSlots(`${c(rows)}const txID* colors = gxColors;\n`, set), /distances/);
+  });
+
   it("are refused in a form that is not known", () => {
     assert.throws(() => mergeSlots("int main;", set), /no table/);
     assert.throws(() => mergeSlots(c(["{ what }"]), set), /no slot/);
