@@ -2,12 +2,15 @@
 
 import { relative } from "node:path";
 import { BuildFailed, type BuiltImage, buildImage, imageNames, TARGETS, type Target } from "./board/build.js";
+import { type ImageConfig, imageConfigOf, withImageConfig } from "./board/image-config.js";
 import { findBuildTools, MissingTool } from "./board/tools.js";
 import { EXIT_USAGE, fail, newCommand } from "./cli.js";
 
-const command = newCommand(
-  "build:board",
-  "Builds a board image with the Moddable SDK (MODDABLE, NRF_SDK_DIR), and prints its flash and RAM figures and the path of the ELF.",
+const command = withImageConfig(
+  newCommand(
+    "build:board",
+    "Builds a board image with the Moddable SDK (MODDABLE, NRF_SDK_DIR), and prints its flash and RAM figures and the path of the ELF.",
+  ),
 )
   .argument("<image>", `one of ${imageNames().join(", ")}`)
   .option("--target <board>", `one of ${TARGETS.join(", ")}`, "dk")
@@ -16,7 +19,9 @@ const command = newCommand(
   .allowExcessArguments(false)
   .parse();
 
-const { target, json, verbose } = command.opts<{ target: string; json: boolean; verbose: boolean }>();
+const options = command.opts<ImageConfig & { target: string; json: boolean; verbose: boolean }>();
+const { target, json, verbose } = options;
+const config = imageConfigOf(options);
 const [name] = command.args;
 
 function wrongUsage(sentence: string): never {
@@ -28,6 +33,10 @@ if (!imageNames().includes(name!))
   wrongUsage(`There is no image ${name}; there are ${imageNames().join(", ")}.`);
 if (!(TARGETS as readonly string[]).includes(target)) {
   wrongUsage(`There is no target ${target}; there are ${TARGETS.join(", ")}.`);
+}
+
+if (name !== "node" && Object.keys(config).length > 0) {
+  wrongUsage(`Only a node's image has a choice of --${Object.keys(config).join(" and --")}.`);
 }
 
 function kilobytes(bytes: number): string {
@@ -58,6 +67,7 @@ try {
   const tools = findBuildTools();
   const image = await buildImage(name!, tools, {
     target: target as Target,
+    config,
     ...(verbose && { onLine: (line: string) => process.stderr.write(`${line}\n`) }),
   });
   if (json) {

@@ -36,6 +36,12 @@ const START = 25;
 /** Words of the store that are live: identity, counters; the console's `status` says it. */
 const LIVE = 64;
 
+/** What a battery node may have, in the words of its manifest's `config.listen`. */
+const WAYS = [
+  ["friend", "With a relay nearby as its friend (`listen` = `friend`)"],
+  ["answers", "Without one (`listen` = `answers`)"],
+] as const;
+
 interface Run {
   readonly counts: EmulatorCounts;
   /** Seconds that the receiver was on after {@link START}. */
@@ -62,11 +68,10 @@ async function run(network: EmulatedNetwork, seconds: number): Promise<Run> {
   return { counts: board.counts, listening, readings: network.measured.length - before };
 }
 
-async function count(directory: string): Promise<Work> {
+async function count(listen: string, directory: string): Promise<Work> {
   const tools = findBuildTools();
   const emulator = findEmulator(options.emulator);
-  // For batteries: its receiver is on only while an answer is to come.
-  const config = { listen: "answers" };
+  const config = { listen };
   const elf = async (name: string) => (await buildImage(name, tools, { target: "dk", config })).elf;
   const network = await EmulatedNetwork.start({
     emulator,
@@ -91,12 +96,13 @@ async function count(directory: string): Promise<Work> {
     // By its instructions: a hundred times finer than the share that the emulator prints.
     cpu: of(({ millions }) => (millions * 1e6 * CYCLES_PER_INSTRUCTION) / CLOCK),
     listening: whole.listening,
+    beacons: listen === "answers",
     frames: of(({ framesSent }) => framesSent),
     flashWords: of(({ flashWords }) => flashWords),
   };
 }
 
-function tables(work: Work): string {
+function tables(way: string, work: Work): string {
   const { interval } = options;
   const shares = dayOf(work, interval);
   const charge = chargeOf(shares);
@@ -104,7 +110,7 @@ function tables(work: Work): string {
   const row = ({ name, seconds, milliamperes, charge: part }: Share) =>
     `| ${name} | ${Number.isNaN(seconds) ? "all day" : `${seconds.toFixed(0)} s`} | ${milliamperes} mA | ${part.toFixed(2)} mAh | ${((100 * part) / charge).toFixed(0)} % |`;
   return [
-    `A reading every ${interval} s; counted over ${work.readings} readings in ${(work.seconds / 60).toFixed(0)} emulated minutes with one relay and no loss, on ${new Date().toISOString().slice(0, 10)}: a reading takes ${each(work.cpu * 1000, 0)} ms of processor, ${each(work.listening, 2)} s of listening, ${each(work.frames, 1)} advertising events and ${each(work.flashWords, 1)} words of flash.`,
+    `${way}, a reading every ${interval} s; counted over ${work.readings} readings in ${(work.seconds / 60).toFixed(0)} emulated minutes with one relay and no loss, on ${new Date().toISOString().slice(0, 10)}: a reading takes ${each(work.cpu * 1000, 0)} ms of processor, ${each(work.listening, 2)} s of listening, ${each(work.frames, 1)} advertising events and ${each(work.flashWords, 1)} words of flash.`,
     "",
     "| | in a day | current | charge | share |",
     "|---|---|---|---|---|",
@@ -123,9 +129,13 @@ function tables(work: Work): string {
 
 const directory = mkdtempSync(join(tmpdir(), "energy-"));
 try {
-  const text = tables(await count(directory));
-  process.stdout.write(`${text}\n`);
-  if (options.docs) writeSection("energy", text);
+  const texts: string[] = [];
+  for (const [listen, way] of WAYS) {
+    const text = tables(way, await count(listen, join(directory, listen)));
+    process.stdout.write(`${text}\n\n`);
+    texts.push(text);
+  }
+  if (options.docs) writeSection("energy", texts.join("\n\n"));
 } catch (error) {
   if (error instanceof MissingTool || error instanceof BuildFailed) fail(error.message);
   throw error;

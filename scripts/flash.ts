@@ -14,6 +14,7 @@ import {
   TARGETS,
   type Target,
 } from "./board/build.js";
+import { type ImageConfig, imageConfigOf, withImageConfig } from "./board/image-config.js";
 import { findBuildTools, MissingTool, onPath } from "./board/tools.js";
 import { EXIT_USAGE, fail, newCommand } from "./cli.js";
 import {
@@ -36,7 +37,7 @@ const BOOTLOADER = 15_000;
 /** Opening a port at this speed is how boards with a bootloader are asked into it. */
 const TOUCH_BAUD = 1200;
 
-interface Options {
+interface Options extends ImageConfig {
   readonly target: string;
   readonly image?: string;
   readonly uf2?: string | true;
@@ -51,9 +52,11 @@ interface Options {
   readonly verbose: boolean;
 }
 
-const command = newCommand(
-  "npm run flash --",
-  "Builds the image of a board with the Moddable SDK, or takes one, puts it on the board, and offers to provision it.",
+const command = withImageConfig(
+  newCommand(
+    "npm run flash --",
+    "Builds the image of a board with the Moddable SDK, or takes one, puts it on the board, and offers to provision it.",
+  ),
 )
   .argument("<role>", ROLES.join(", "))
   .option("--target <board>", `one of ${TARGETS.join(", ")}`, "dk")
@@ -95,6 +98,10 @@ function usage(sentence: string): never {
 }
 
 if (!ROLES.includes(role!)) usage(`There is no role ${role}; there are ${ROLES.join(", ")}.`);
+const config = imageConfigOf(options);
+if (role !== "node" && Object.keys(config).length > 0) {
+  usage(`Only a node's image has a choice of --${Object.keys(config).join(" and --")}.`);
+}
 if (!(TARGETS as readonly string[]).includes(options.target)) {
   usage(`There is no target ${options.target}; there are ${TARGETS.join(", ")}.`);
 }
@@ -140,7 +147,11 @@ async function image(): Promise<string> {
   }
   const tools = findBuildTools();
   say(`building ${role} for ${target}: a minute or two`);
-  const { hex, figures } = await buildImage(role!, tools, { target: target as Target, onLine: tell });
+  const { hex, figures } = await buildImage(role!, tools, {
+    target: target as Target,
+    config,
+    onLine: tell,
+  });
   say(`built: ${(figures.flash / 1024).toFixed(0)} KB`);
   return hex;
 }

@@ -17,7 +17,7 @@ import { ControlOpcode } from "./numbers.js";
 import type { UpperPdu } from "./reassembly.js";
 
 /** Low Power nodes that one friend serves, addresses it listens to for each. */
-const LOW_POWER_NODES_MAX = 4;
+const LOW_POWER_NODES_MAX = 8;
 const SUBSCRIPTIONS_MAX = 16;
 /** The longest there is: the bearer may be busy when the answer is due. */
 const RECEIVE_WINDOW = 255;

@@ -3,6 +3,7 @@ import { ALL_FRIENDS } from "./addresses.js";
 import {
   decodeFriendOffer,
   decodeFriendUpdate,
+  encodeFriendClear,
   encodeFriendRequest,
   encodeSubscriptions,
   type FriendOffer,
@@ -18,12 +19,19 @@ import type { UpperPdu } from "./reassembly.js";
 const OFFERS_FROM = 90;
 const OFFERS_FOR = 1100;
 const REQUEST_AGAIN = 6000;
+/** While nobody offers, the pause doubles up to this: each request listens for a second. */
+const REQUEST_AGAIN_MOST = 3_600_000;
 /** Polls without an answer before the friend is given up: the same number while establishing (§3.6.6.4.2). */
 const POLLS = 6;
 /** Pause between a poll that found something and the next one, so that a relay of messages is not starved. */
 const POLL_AGAIN = 20;
-/** While an own segmented message waits for its acknowledgment, which the friend keeps. */
+/** While something is to come, which the friend keeps: the first poll, and the longest pause that it grows to. */
 const POLL_BUSY = 400;
+const POLL_BUSY_MOST = 3000;
+/** Once more when it has come, for what somebody had kept until this node was heard. */
+const POLL_AFTER = 2000;
+/** Without the friend that seems to keep nothing. */
+const DISTRUST_FOR = 120_000;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** How a Low Power node sleeps and polls. */
@@ -46,8 +54,8 @@ export interface LowPowerOptions extends LowPowerSettings {
   readonly counters: Counters;
   /** [0, 1) */
   readonly random: () => number;
-  /** Own segmented messages are under way. */
-  readonly busy: () => boolean;
+  /** Something is to come: an acknowledgment, an answer, the rest of a message. */
+  readonly expects: () => boolean;
   /** Sends an unsegmented control message from the primary element at once. */
   readonly sendControl: (
     credentials: NetworkCredentials,
@@ -77,6 +85,9 @@ export class LowPower {
   #listenFrom = NEVER;
   #listenUntil = NEVER;
   #nextAt = NEVER;
+  #requestAgain = REQUEST_AGAIN;
+  /** Of the polls for what is to come; 0 when nothing is. */
+  #pause = 0;
   #counter: number;
   #previous = 0;
   #subnet: Subnet | undefined;
@@ -101,6 +112,11 @@ export class LowPower {
   /** Unicast address of the friend, `undefined` without one. */
   get friend(): number | undefined {
     return this.#established ? this.#friend : undefined;
+  }
+
+  /** Whether there is neither a friend nor anybody who may become one: nobody hears for this node but itself. */
+  get alone(): boolean {
+    return this.#phase === "off" || this.#phase === "waiting";
   }
 
   /** Whether the receiver is needed now. */
@@ -128,9 +144,27 @@ export class LowPower {
     this.#settle();
   }
 
-  /** Asks the friend now: something is expected. */
-  poll(now: number): void {
-    if (this.#phase === "asleep") this.#nextAt = now;
+  /** Something was sent that an answer may come to: asks the friend soon. */
+  expect(now: number): void {
+    this.#pause = POLL_BUSY;
+    if (this.#phase === "asleep") this.#nextAt = Math.min(this.#nextAt, now + POLL_BUSY);
+    this.#settle();
+  }
+
+  /** Nothing comes by the friend that should: hears for itself for a while, and then looks for a friend. */
+  distrust(now: number): void {
+    const { keys, counters, sendControl } = this.#options;
+    const credentials = keys.subnets().next().value?.transmit.credentials;
+    if (!this.#established || credentials === undefined) return;
+    counters.add("friend.distrusted");
+    // It would go on taking what is for this node, and relay none of it.
+    const clear = encodeFriendClear(this.#options.state.address, this.#counter);
+    sendControl(credentials, ControlOpcode.FRIEND_CLEAR, this.#friend, 0, clear);
+    this.#lose();
+    this.#phase = "waiting";
+    this.#listenFrom = NEVER;
+    this.#listenUntil = NEVER;
+    this.#nextAt = now + DISTRUST_FOR * (0.5 + this.#options.random());
     this.#settle();
   }
 
@@ -215,8 +249,7 @@ export class LowPower {
       if (this.#unanswered >= POLLS) {
         this.#options.counters.add("friend.lost");
         this.#lose();
-        this.#phase = "waiting";
-        this.#nextAt = now + REQUEST_AGAIN * (0.5 + this.#options.random());
+        this.#wait(now);
       } else {
         this.#phase = "asleep";
         this.#ask(now);
@@ -229,8 +262,7 @@ export class LowPower {
     const best = this.#best;
     if (best === undefined || this.#subnet === undefined) {
       // Nobody is there: hear the network as any node does, and ask again.
-      this.#phase = "waiting";
-      this.#nextAt = now + REQUEST_AGAIN * (0.5 + this.#options.random());
+      this.#wait(now);
       return;
     }
     this.#friend = best.source;
@@ -242,6 +274,13 @@ export class LowPower {
     keys.addFriendship(this.#subnet, best.source, state.address, best.source, this.#counter, best.counter);
     this.#phase = "asleep";
     this.#ask(now);
+  }
+
+  /** Until the next request; then longer. */
+  #wait(now: number): void {
+    this.#phase = "waiting";
+    this.#nextAt = now + this.#requestAgain * (0.5 + this.#options.random());
+    this.#requestAgain = Math.min(2 * this.#requestAgain, REQUEST_AGAIN_MOST);
   }
 
   /** A poll, or a change of the subscription list if there is one to tell. */
@@ -310,6 +349,7 @@ export class LowPower {
     }
     if (!this.#established) {
       this.#established = true;
+      this.#requestAgain = REQUEST_AGAIN;
       this.#previous = this.#friend;
       this.#options.counters.add("friend.established");
       this.#options.onFriend(this.#friend);
@@ -319,7 +359,13 @@ export class LowPower {
   }
 
   #interval(): number {
-    if (this.#options.busy()) return POLL_BUSY;
+    const pause = this.#pause;
+    if (this.#options.expects()) {
+      this.#pause = Math.min(1.5 * Math.max(pause, POLL_BUSY), POLL_BUSY_MOST);
+      return Math.max(pause, POLL_BUSY);
+    }
+    this.#pause = 0;
+    if (pause > 0) return POLL_AFTER;
     const interval = this.#options.pollInterval ?? this.#pollTimeout / 4;
     return Math.min(interval, this.#pollTimeout / 2);
   }

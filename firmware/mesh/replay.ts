@@ -30,15 +30,19 @@ export type ReplayVerdict = "new" | "replay" | "replay-list-full";
  * Segment acknowledgments have a mark of their own. They are sent while a segmented message to the same node may be
  * under way, with higher numbers than that message's SeqAuth: if they moved its mark too, a message whose first
  * segments were lost would be refused for good.
+ *
+ * What belongs to a friendship moves the mark in memory alone: see {@link acceptForNow}.
  */
 export class ReplayList {
   readonly #storage: MeshStorage;
   readonly #mostAbove: number;
-  // Columns rather than objects: 14 bytes per source.
+  // Columns rather than objects: 18 bytes per source.
   readonly #sources: Uint16Array;
   readonly #ivIndexes: Uint32Array;
   /** Last accepted message, -1 when there was none. */
   readonly #seqs: Int32Array;
+  /** Last one that must not be accepted after a restart either, likewise. */
+  readonly #lasting: Int32Array;
   /** Last accepted segment acknowledgment. */
   readonly #acknowledgments: Int32Array;
   /** What storage refuses up to and including, plus one, under the entry's IV Index. */
@@ -66,6 +70,7 @@ export class ReplayList {
     this.#sources = new Uint16Array(places);
     this.#ivIndexes = new Uint32Array(places);
     this.#seqs = new Int32Array(places);
+    this.#lasting = new Int32Array(places);
     this.#acknowledgments = new Int32Array(places);
     this.#stored = new Uint32Array(places);
     for (let chunk = 0; chunk < chunks.length; chunk++) this.#load(chunk * CHUNK, chunks[chunk]);
@@ -98,8 +103,21 @@ export class ReplayList {
     if (place < 0) return false;
     if (ivIndex === this.#ivIndexes[place] && seq > this.#seqs[place]) {
       this.#seqs[place] = seq;
+      this.#lasting[place] = seq;
       if (seq >= this.#stored[place]) return this.#raise(Math.floor(place / CHUNK), now);
     }
+    return true;
+  }
+
+  /**
+   * Remembers a message as {@link accept} does, until the power goes: for polls and what answers them. They are by keys
+   * that a restart ends with the friendship, or lead to nothing without it; and a friend that had to be refused some
+   * numbers after each restart would hardly be found again.
+   */
+  acceptForNow(src: number, ivIndex: number, seq: number): boolean {
+    const place = this.#take(src, ivIndex);
+    if (place < 0) return false;
+    if (ivIndex === this.#ivIndexes[place]) this.#seqs[place] = Math.max(this.#seqs[place], seq);
     return true;
   }
 
@@ -143,6 +161,7 @@ export class ReplayList {
     }
     this.#ivIndexes[place] = ivIndex;
     this.#seqs[place] = -1;
+    this.#lasting[place] = -1;
     this.#acknowledgments[place] = -1;
     this.#stored[place] = 0;
     return place;
@@ -173,7 +192,7 @@ export class ReplayList {
     const writer = new ByteWriter(CHUNK * ENTRY);
     const end = Math.min(from + CHUNK, this.#sources.length);
     for (let i = from; i < end; i++) {
-      if (this.#sources[i] === FREE || this.#seqs[i] < 0) continue;
+      if (this.#sources[i] === FREE || this.#lasting[i] < 0) continue;
       writer.u16(this.#sources[i]).u32(this.#ivIndexes[i]).uint(this.#ceiling(i, above), 3);
     }
     if (!this.#storage.set(PREFIX + from / CHUNK, writer.finish())) return false;
@@ -182,7 +201,7 @@ export class ReplayList {
   }
 
   #ceiling(place: number, above: number): number {
-    return Math.min(this.#seqs[place] + above, SEQ_MAX);
+    return Math.min(this.#lasting[place] + above, SEQ_MAX);
   }
 
   #load(from: number, stored: Uint8Array): void {
@@ -191,6 +210,7 @@ export class ReplayList {
       this.#sources[i] = reader.u16()!;
       this.#ivIndexes[i] = reader.u32()!;
       this.#seqs[i] = reader.uint(3)!;
+      this.#lasting[i] = this.#seqs[i];
       // Nothing is stored of acknowledgments, and the ceiling would refuse good ones.
       this.#acknowledgments[i] = -1;
       this.#stored[i] = this.#seqs[i] + 1;

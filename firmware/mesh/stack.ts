@@ -58,6 +58,8 @@ export class MeshStack implements MeshNode {
   readonly friend: Friend | undefined;
   /** The Low Power feature, where the node has it. */
   readonly lowPower: LowPower | undefined;
+  /** Whether the application waits for something: a Low Power node asks its friend more often then. */
+  expects: (() => boolean) | undefined;
   /** The receiver must be on, or may be off (Low Power nodes only). */
   onListen: ((on: boolean) => void) | undefined;
   /** Messages by an AppKey that a model of this node is bound to. */
@@ -293,6 +295,7 @@ export class MeshStack implements MeshNode {
       now,
     );
     if (this.#network.sequence.left < IV_UPDATE_AT) this.startIvUpdate();
+    this.lowPower?.expect(now);
     if (this.deadline < before) this.onWake?.();
     return taken;
   }
@@ -388,7 +391,7 @@ export class MeshStack implements MeshNode {
       iv: this.iv,
       counters: this.counters,
       random: this.#options.random,
-      busy: () => this.#transport.busy,
+      expects: () => this.#transport.busy || this.expects?.() === true,
       sendControl: (credentials, opcode, dst, ttl, parameters) =>
         this.#network.sendControlNow(credentials, opcode, dst, ttl, parameters),
       keyRefresh: (subnet, flag) => this.#beaconing.followKeyRefresh(subnet, flag),

@@ -26,6 +26,14 @@ import {
 import type { MeshLimits, MeshTiming } from "./timing.js";
 import { AKF, type DecryptedAccess, UpperTransport } from "./upper-transport.js";
 
+/** What a Low Power node and its friend say to each other, but for the end of a friendship. */
+function isOfAFriendship(opcode: number): boolean {
+  return (
+    (opcode >= ControlOpcode.FRIEND_POLL && opcode <= ControlOpcode.FRIEND_OFFER) ||
+    (opcode >= ControlOpcode.SUBSCRIPTION_LIST_ADD && opcode <= ControlOpcode.SUBSCRIPTION_LIST_CONFIRM)
+  );
+}
+
 /** What the transport layers are put between. */
 export interface TransportOptions {
   readonly storage: MeshStorage;
@@ -262,7 +270,11 @@ export class Transport {
 
   #deliver(upper: UpperPdu, now: number): void {
     if (upper.ctl) {
-      if (this.#accept(upper, now)) this.#options.onControl(upper, now);
+      const { src, ivIndex, seq, header } = upper;
+      const known = isOfAFriendship(header)
+        ? this.replay.acceptForNow(src, ivIndex, seq)
+        : this.#accept(upper, now);
+      if (known) this.#options.onControl(upper, now);
       return;
     }
     const decrypted = this.#upper.decrypt(upper, this.#state.labels);

@@ -99,7 +99,7 @@ export class GatewayRole implements Timed {
       limit: NODES_NAMES,
       meshLimit: SERVERS_NAMES,
     });
-    this.stack = makeMeshStack(hal, mesh, { replayEntries: NODES });
+    this.stack = makeMeshStack(hal, mesh, { limits: { replayEntries: NODES } });
     this.stack.onMessage = (message) => this.#fromMesh(message);
     this.modem = this.#makeModem(options.modem);
     const { queueStore } = hal;

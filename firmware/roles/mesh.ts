@@ -3,8 +3,15 @@ import type { MeshConfig } from "../mesh/mesh-config.js";
 import { MeshStack } from "../mesh/stack.js";
 import type { MeshIdentity } from "./identity.js";
 
-/** The mesh stack of a provisioned device, over its HAL. A device without an AppKey is blind. */
-export function makeMeshStack(hal: Hal, mesh: MeshIdentity, limits?: MeshConfig["limits"]): MeshStack {
+/**
+ * The mesh stack of a provisioned device, over its HAL. A device without an AppKey is blind.
+ * @param features what a role has beyond what its identity says
+ */
+export function makeMeshStack(
+  hal: Hal,
+  mesh: MeshIdentity,
+  features: Pick<MeshConfig, "limits" | "friend" | "lowPower"> = {},
+): MeshStack {
   const { clock, crypto, bearer, storage } = hal;
   return new MeshStack({
     crypto,
@@ -12,7 +19,7 @@ export function makeMeshStack(hal: Hal, mesh: MeshIdentity, limits?: MeshConfig[
     random: jitterOf(crypto),
     now: () => clock.now(),
     transmit: (data, count, interval) => bearer.send(data, count, interval),
-    config: { ...meshConfigOf(mesh), ...(limits !== undefined && { limits }) },
+    config: { ...meshConfigOf(mesh), ...features },
   });
 }
 

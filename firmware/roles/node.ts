@@ -29,20 +29,25 @@ export interface NodeHal extends Hal {
   readonly sensor: SteppedHumidityTemperatureSensor;
 }
 
+/**
+ * `answers`: only while an answer is to come ({@link WakeWindow}). `friend`: for what a relay nearby keeps for this node
+ * (Mesh Profile §3.6.6), and as `answers` where there is none. Both for batteries.
+ */
+export type Listens = "always" | "answers" | "friend";
+
 export interface NodeOptions {
   /** Readings that wait for the server at most; default 64: an hour of one a minute. */
   readonly outbox?: number;
-  /**
-   * The receiver is on only while an answer is to come, where the bearer can be switched ({@link WakeWindow}): for
-   * battery nodes. Default: always on.
-   */
-  readonly listensForAnswers?: boolean;
+  /** When the receiver is on, where the bearer can be switched. Default: always. */
+  readonly listens?: Listens;
   /** Told of each measurement, for whoever wants to compare it with what arrives. */
   readonly onMeasured?: (measurement: Measurement, now: number) => void;
   /** Told of each reading that the outbox dropped, likewise. */
   readonly onDropped?: (measurement: Measurement) => void;
 }
 
+/** Requests without an answer in a row after which a friend is not believed to keep anything. */
+const SILENCE = 3;
 /** Bytes of a message of the mesh that the drops in an answer may take; and of each beside its name. */
 const STATS_ROOM = 280;
 const DROP_BYTES = 7;
@@ -69,6 +74,7 @@ export class NodeRole implements Timed, NodeState {
   #settings: Settings;
   #latest: Measurement | undefined;
   #measuredAt = 0;
+  #unanswered = 0;
 
   /** @throws Error for an identity without what a node needs: AppKey, publish address, security context */
   constructor(hal: NodeHal, identity: Identity, options: NodeOptions = {}) {
@@ -84,7 +90,7 @@ export class NodeRole implements Timed, NodeState {
     const settings = told && changeSettings(identity.settings, told);
     this.#settings = settings === undefined || settings instanceof Refusal ? identity.settings : settings;
     this.outbox = new Outbox(options.outbox ?? 64, this.counters, options.onDropped);
-    this.stack = makeMeshStack(hal, mesh);
+    this.stack = makeMeshStack(hal, mesh, options.listens === "friend" ? { lowPower: {} } : {});
     this.stack.onMessage = (message) => this.#onMessage(message);
     this.#link = this.#makeLink(oscore);
     this.#responder = new Responder({
@@ -125,12 +131,16 @@ export class NodeRole implements Timed, NodeState {
 
   start(): void {
     const { clock, bearer, crypto } = this.#hal;
+    const { listens = "always" } = this.#options;
+    const { lowPower, state } = this.stack;
     // A relay hears for others.
-    if (this.#options.listensForAnswers === true && bearer.listen !== undefined && !this.stack.state.relay) {
+    if (listens === "always" || bearer.listen === undefined || state.relay) lowPower?.stop();
+    else {
       const expects = () => this.#link.busy || this.stack.sending > 0 || this.stack.receiving > 0;
+      this.stack.expects = expects;
       // Who does not hear the beacons of the others could not send the fewer (Mesh Profile §3.9.3.1): they are enough.
-      this.stack.state.beacon = false;
-      this.#pump.add(new WakeWindow({ listen: (on) => bearer.listen?.(on), expects }, clock.now()));
+      state.beacon = false;
+      this.#pump.add(new WakeWindow({ listen: (on) => bearer.listen?.(on), expects, lowPower }, clock.now()));
     }
     bearer.onReceive = (data, _address, rssi) => {
       this.stack.receive(data, rssi, clock.now());
@@ -212,6 +222,9 @@ export class NodeRole implements Timed, NodeState {
     if (outcome === "rejected") this.counters.add("reading rejected by the server");
     if (outcome === "unanswered" || outcome === "again") this.outbox.release();
     else this.outbox.confirm();
+    this.#unanswered = outcome === "unanswered" ? (this.#unanswered % SILENCE) + 1 : 0;
+    // The way behind the gateway may be out as well: the friend gets its chance again.
+    if (this.#unanswered === SILENCE) this.stack.lowPower?.distrust(this.#hal.clock.now());
     // After "unanswered" not at once: whatever is broken on the way will hardly be mended in this moment. The next
     // sample tries again.
     if (outcome === "accepted" || outcome === "again") this.#flush(this.#hal.clock.now());

@@ -4,7 +4,10 @@ import type { Identity } from "./identity.js";
 import { makeMeshStack } from "./mesh.js";
 import { Pump } from "./pump.js";
 
-/** A blind relay: it holds the NetKey, so that it can pass PDUs on, and no AppKey, so that it can read none. */
+/**
+ * A blind relay: it holds the NetKey, so that it can pass PDUs on, and no AppKey, so that it can read none. It is a
+ * friend of battery nodes, for which it keeps PDUs as unread (Mesh Profile §3.6.6).
+ */
 export class RelayRole {
   readonly stack: MeshStack;
   readonly #hal: Hal;
@@ -12,7 +15,7 @@ export class RelayRole {
 
   constructor(hal: Hal, identity: Identity) {
     this.#hal = hal;
-    this.stack = makeMeshStack(hal, identity.mesh);
+    this.stack = makeMeshStack(hal, identity.mesh, { friend: true });
     this.#pump = new Pump(hal.clock, this.stack);
   }
 

@@ -1,3 +1,4 @@
+import type { LowPower } from "../mesh/low-power.js";
 import type { Timed } from "./pump.js";
 
 /** After the last thing that was expected: for what the server has kept for the moment when the node is heard. */
@@ -13,12 +14,15 @@ export interface WakeWindowOptions {
   readonly listen: (on: boolean) => void;
   /** Whether something is to come: an answer, an acknowledgment, the rest of a message. */
   readonly expects: () => boolean;
+  /** The node's Low Power feature, which decides while there is a friend, or one is looked for. */
+  readonly lowPower?: LowPower | undefined;
 }
 
 /**
  * When a battery node's receiver is on, which takes a hundred times what all else takes: from a message until its answer
  * is here, and four times a day long enough to hear what the network's beacons say. At first too, since the node may
- * have been off for long. A node that must be reached at any time has a friend instead (Mesh Profile §3.6.6).
+ * have been off for long. With a friend (Mesh Profile §3.6.6), which hears for the node, it is on for the friend's
+ * answers only.
  */
 export class WakeWindow implements Timed {
   readonly #options: WakeWindowOptions;
@@ -36,6 +40,10 @@ export class WakeWindow implements Timed {
   get deadline(): number {
     // Due at once when an expectation has come or gone: there is no event for that.
     if (this.#options.expects() !== this.#expecting) return Number.NEGATIVE_INFINITY;
+    const { lowPower } = this.#options;
+    if (lowPower?.alone === false) {
+      return lowPower.listening === this.#listening ? this.#beaconsAt : Number.NEGATIVE_INFINITY;
+    }
     const closeAt = this.#listening && !this.#expecting ? this.#closeAt : NEVER;
     return Math.min(closeAt, this.#beaconsAt);
   }
@@ -48,7 +56,8 @@ export class WakeWindow implements Timed {
       this.#beaconsAt = now + BEACONS_EVERY;
       this.#closeAt = now + BEACONS_FOR;
     }
-    const on = expecting || now < this.#closeAt;
+    const { lowPower } = this.#options;
+    const on = lowPower?.alone === false ? lowPower.listening : expecting || now < this.#closeAt;
     if (on === this.#listening) return;
     this.#listening = on;
     this.#options.listen(on);

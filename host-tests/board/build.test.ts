@@ -6,8 +6,25 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { flashByPart } from "../../scripts/board/figures.js";
 import { findEmulator } from "../../scripts/board/find-emulator.js";
+import { imageConfigOf, wrongConfig } from "../../scripts/board/image-config.js";
 import { modulesOf, resolveKey, specifiersOf, unresolvedImports } from "../../scripts/board/modules.js";
 import { findBuildTools, MissingTool } from "../../scripts/board/tools.js";
+
+describe("board build: what an image is told", () => {
+  it("is what its options say, and nothing else", () => {
+    assert.deepEqual(imageConfigOf({ listen: "friend" }), { listen: "friend" });
+    assert.deepEqual(imageConfigOf({}), {});
+  });
+
+  it("is refused with the field and its value when it means nothing", () => {
+    assert.equal(wrongConfig({ sensor: "si7021", listen: "answers", heapReport: "yes" }), undefined);
+    assert.match(
+      wrongConfig({ sensor: "sht30" })!,
+      /config\.sensor is "sht30"; it can be sht3x, shtc3, si7021/,
+    );
+    assert.match(wrongConfig({ listen: true })!, /config\.listen is true/);
+  });
+});
 
 describe("board build: the imports of an image", () => {
   it("reads mcconfig's makefile", () => {

@@ -194,6 +194,28 @@ describe("mesh replay protection list", () => {
     assert.ok(store.writes <= 2 * 480, `${store.writes} writes in a day`);
   });
 
+  it("keeps what belongs to a friendship in memory alone, and loses none of it at a power cut", () => {
+    const store = new MemoryStore();
+    const list = new ReplayList(meshStorage(store), 64, 32);
+    for (let seq = 0; seq < 100; seq++) {
+      assert.equal(list.check(7, 1, seq), "new");
+      assert.ok(list.acceptForNow(7, 1, seq));
+      assert.equal(list.check(7, 1, seq), "replay");
+      // A busy source beside it, whose ceiling is far above.
+      list.accept(9, 1, seq, seq * 100);
+    }
+    const restarted = new ReplayList(meshStorage(store), 64, 32);
+    assert.equal(restarted.check(7, 1, 100), "new");
+    assert.equal(restarted.check(9, 1, 100), "replay");
+    // A message that lasts, between others that do not.
+    list.accept(7, 1, 200, 20_000);
+    list.acceptForNow(7, 1, 300);
+    assert.equal(list.check(7, 1, 299), "replay");
+    const again = new ReplayList(meshStorage(store), 64, 32);
+    assert.equal(again.check(7, 1, 200), "replay");
+    assert.equal(again.check(7, 1, 233), "new");
+  });
+
   it("loses no number at a clean restart", () => {
     const store = new MemoryStore();
     const list = new ReplayList(meshStorage(store), 64, 32);

@@ -317,6 +317,57 @@ describe("mesh Friend and Low Power node", () => {
     assert.ok(sleeper.heard.length >= 6, `${sleeper.heard.length}`);
   });
 
+  it("without any friend around a request costs a second of listening, so they become rare", () => {
+    const { network, friend, sleeper } = setUp();
+    friend.off();
+    const requests = () => sleeper.stack.counters.get("sent");
+    network.run(3_600_000);
+    const first = requests();
+    network.run(6 * 3_600_000);
+    assert.ok(first > 5 && first < 15, `${first} in the first hour`);
+    assert.ok(requests() - first <= 12, `${requests() - first} in six more`);
+    network.medium.attach(friend.index, friend);
+    network.run(2 * 3_600_000);
+    assert.equal(befriended(sleeper), FRIEND);
+  });
+
+  it("asks soon for what may come to a message, and once more afterwards", () => {
+    const { network, peer, sleeper } = setUp();
+    let expects = false;
+    sleeper.stack.expects = () => expects;
+    network.run(10_000);
+    const received: number[] = [];
+    sleeper.stack.onMessage = () => received.push(network.medium.now);
+    const wait = (until: number) => network.run(until - network.medium.now);
+    // A poll each five seconds: just after one.
+    wait(network.medium.now + 5000 - ((network.medium.now - sleeper.stack.lowPower!.deadline) % 5000));
+    const start = network.medium.now;
+    expects = true;
+    sleeper.stack.send(PEER, OPCODE_COAP_STATUS, hex("01"));
+    wait(start + 1000);
+    peer.stack.send(SLEEPER, OPCODE_COAP_STATUS, hex("02"));
+    wait(start + 2000);
+    assert.equal(received.length, 1);
+    assert.ok(received[0] - start < 1800, `${received[0] - start} ms`);
+    expects = false;
+    peer.stack.send(SLEEPER, OPCODE_COAP_STATUS, hex("03"));
+    wait(start + 4700);
+    assert.equal(received.length, 2);
+  });
+
+  it("is told when its sleeper does not trust it any more, and lets the messages for it pass", () => {
+    const { network, peer, friend, sleeper } = setUp();
+    network.run(10_000);
+    sleeper.stack.lowPower?.distrust(network.medium.now);
+    network.run(1000);
+    assert.deepEqual([befriended(sleeper), friend.stack.friend?.size], [undefined, 0]);
+    peer.stack.send(SLEEPER, OPCODE_COAP_STATUS, hex("01"));
+    network.run(1000);
+    assert.deepEqual(sleeper.heard, ["01"]);
+    network.run(200_000);
+    assert.equal(befriended(sleeper), FRIEND);
+  });
+
   it("the feature can be switched off over the air", () => {
     const { network, peer, friend, sleeper } = setUp();
     network.run(10_000);

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import type { InjectOptions } from "fastify";
 import { SETTINGS_KEY } from "../../firmware/roles/identity.js";
 import { NodeRole } from "../../firmware/roles/node.js";
+import { Sht3x } from "../../firmware/sensor/sht3x.js";
 import { LogStore } from "../../hal/host/storage.js";
+import { type DeviceEngine, nodeEngine } from "../../sim/engine.js";
 import { PowerCut, TornMedium } from "../../sim/flash.js";
 import type { ModemNetwork } from "../../sim/modem/modem-network.js";
 import { Random } from "../../sim/random.js";
@@ -42,6 +44,23 @@ describe("requests to a node", () => {
     assert.equal(result.stats.resetReason, "power-on");
     assert.ok(result.stats.uptime > 60 && result.stats.queue <= 1);
     assert.equal((await client.ask("/hc/coap://node-1/nothing")).answer.code, "4.04");
+  });
+
+  it("reach one that sleeps, by the friend that hears for it", async () => {
+    const engine: DeviceEngine = {
+      run(kind, identity, equipment) {
+        if (kind !== "node") return nodeEngine.run(kind, identity, equipment);
+        const sensor = new Sht3x({ sensor: { io: equipment.i2c! } });
+        return new NodeRole({ ...equipment.hal, sensor }, identity, { listens: "friend" });
+      },
+    };
+    const { system, client } = await started({ engine: () => engine, settings: { interval: 600 } });
+    system.run(120);
+    const { role } = system.world.devices.get("node-1")!;
+    assert.ok(role instanceof NodeRole && role.stack.lowPower?.friend !== undefined);
+    // With its next reading: the server says what waits when it has heard the node.
+    const { state, result } = await client.ask("/api/nodes/node-1/settings", put({ interval: 30 }), 660);
+    assert.deepEqual([state, result?.settings.interval], ["answered", 30]);
   });
 
   it("change its interval: at once, and for good", async () => {

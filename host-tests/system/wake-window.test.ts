@@ -57,22 +57,60 @@ describe("a battery node's receiver", () => {
     assert.equal(switched.at(-1), `off ${24 * HOUR + 15_000}`);
   });
 
-  it("loses no reading on the simulated air, and is off nearly always", async () => {
-    const field = await new Field({
-      nodes: 2,
-      relays: 1,
-      air: true,
-      meshLoss: 0.1,
-      settings: { interval: 60 },
-      listensForAnswers: true,
-    }).start();
-    field.run(1800);
-    for (const [name, { bearer, sensor }] of field.nodes) {
+  const air = { nodes: 2, air: true, meshLoss: 0.1, settings: { interval: 60 } };
+
+  /** Shares of the time by node; nothing that was measured more than two readings ago is missing. */
+  function listening(field: Field): number[] {
+    return Array.from(field.nodes, ([name, { bearer, sensor }]) => {
       assert.ok(bearer instanceof SimulatedRadio);
       const stored = field.readings.filter(({ node }) => node === name).length;
       assert.ok(stored >= sensor.next - 2, `${name}: ${stored} of ${sensor.next}`);
-      const share = bearer.listeningTime / field.clock.now();
-      assert.ok(share < 0.15, `${name} listens ${(100 * share).toFixed(1)} % of the time`);
+      return bearer.listeningTime / field.clock.now();
+    });
+  }
+
+  it("loses no reading on the simulated air, and is off nearly always", async () => {
+    const field = await new Field({ ...air, relays: 1, listens: "answers" }).start();
+    field.run(1800);
+    for (const share of listening(field)) assert.ok(share < 0.15, `${(100 * share).toFixed(1)} %`);
+  });
+
+  it("is off a tenth as long with a relay as its friend", async () => {
+    const field = await new Field({ ...air, relays: 1, listens: "friend" }).start();
+    field.run(1800);
+    for (const { role } of field.nodes.values()) assert.notEqual(role.stack.lowPower?.friend, undefined);
+    for (const share of listening(field)) assert.ok(share < 0.01, `${(100 * share).toFixed(2)} %`);
+  });
+
+  it("has its friend again at once after a power cut", async () => {
+    const field = await new Field({ ...air, relays: 1, listens: "friend" }).start();
+    field.run(600);
+    for (const name of [...field.nodes.keys()]) {
+      field.cutPower(name);
+      field.switchOn(name);
     }
+    field.run(30);
+    for (const { role } of field.nodes.values()) assert.notEqual(role.stack.lowPower?.friend, undefined);
+  });
+
+  it("loses nothing by a friend that keeps nothing", async () => {
+    const field = await new Field({ ...air, relays: 1, listens: "friend" }).start();
+    field.run(300);
+    for (const { role } of field.relays.values()) role.stack.friend!.store = () => {};
+    field.run(3600);
+    for (const share of listening(field)) assert.ok(share < 0.5, `${(100 * share).toFixed(1)} %`);
+    for (const { role } of field.nodes.values()) assert.ok(role.stack.counters.get("friend.distrusted") > 0);
+  });
+
+  it("is on as without a friend while the friend has no power, and finds it again", async () => {
+    const field = await new Field({ ...air, relays: 1, listens: "friend" }).start();
+    field.run(600);
+    field.cutPower("relay-1");
+    field.run(1200);
+    for (const { role } of field.nodes.values()) assert.equal(role.stack.lowPower?.friend, undefined);
+    field.switchOn("relay-1");
+    field.run(3600);
+    for (const { role } of field.nodes.values()) assert.notEqual(role.stack.lowPower?.friend, undefined);
+    for (const share of listening(field)) assert.ok(share < 0.1, `${(100 * share).toFixed(1)} %`);
   });
 });

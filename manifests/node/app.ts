@@ -27,7 +27,7 @@ export function start(): void {
     makeRole: ({ hal, identity, terminal }) =>
       new NodeRole({ ...hal, sensor: sensor() }, identity, {
         // For batteries; a node with mains power can be reached at any time.
-        listensForAnswers: config.listen === "answers",
+        listens: config.listen === "answers" || config.listen === "friend" ? config.listen : "always",
         onMeasured: ({ temperature, humidity }) => terminal.log(`measured ${temperature} ${humidity}`),
       }),
   });

@@ -16,6 +16,7 @@ import { delimiter, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Elf } from "./elf.js";
 import { figuresOf, type ImageFigures } from "./figures.js";
+import { wrongConfig } from "./image-config.js";
 import { modulesOf, unresolvedImports } from "./modules.js";
 import { shrink, writeShrunk } from "./shrink.js";
 import { type BuildTools, onPath } from "./tools.js";
@@ -66,6 +67,9 @@ export async function buildImage(
   const { target } = options;
   const folder = join(REPOSITORY, "manifests", name);
   const modulesFolder = join(OUTPUT, "modules", name);
+  const { config } = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as { config?: object };
+  const wrong = wrongConfig({ ...config, ...options.config });
+  if (wrong !== undefined) throw new BuildFailed(`manifests/${name}/manifest.json: ${wrong}`);
   const sources = moduleSources(join(folder, "manifest.json"));
   const codeBy = await compile(name, sources, modulesFolder, tools.moddable);
   // mcconfig refuses folders that do not exist; an image may use nothing of a folder that its manifest names.

@@ -8,6 +8,8 @@ export interface Work {
   readonly cpu: number;
   /** Seconds that the receiver was on. */
   readonly listening: number;
+  /** Whether it listens for the network's beacons, which a friend spares it. */
+  readonly beacons: boolean;
   /** Advertising events, each on three channels. */
   readonly frames: number;
   readonly flashWords: number;
@@ -71,7 +73,9 @@ export function dayOf(work: Work, interval: number): Share[] {
     share("sleep: System ON, RAM kept, RTC", Number.NaN, NRF52840.sleep),
     share("processor", work.cpu * each, NRF52840.cpu),
     share("receiver: for answers", work.listening * each, NRF52840.receive + HFXO),
-    share("receiver: for beacons, four times a day", BEACONS, NRF52840.receive + HFXO),
+    ...(work.beacons
+      ? [share("receiver: for beacons, four times a day", BEACONS, NRF52840.receive + HFXO)]
+      : []),
     share("transmitter, 0 dBm", work.frames * each * FRAME, NRF52840.transmit + HFXO),
     share("sensor: SHT3x measuring", readings * SHT3X.seconds, SHT3X.measuring),
     share("sensor: idle", Number.NaN, SHT3X.idle),

@@ -10,7 +10,7 @@ import { openSqlite } from "../../cloud/store/sqlite.js";
 import type { Store } from "../../cloud/store/store.js";
 import { type GatewayOptions, GatewayRole } from "../../firmware/roles/gateway.js";
 import { DEFAULT_SETTINGS, type Settings } from "../../firmware/roles/identity.js";
-import { NodeRole } from "../../firmware/roles/node.js";
+import { type Listens, NodeRole } from "../../firmware/roles/node.js";
 import { provision } from "../../firmware/roles/provisioning.js";
 import { RelayRole } from "../../firmware/roles/relay.js";
 import type { AdvertisingBearer, Crypto, Hal, KeyValueStore, ModemPort, ResetReason } from "../../hal/hal.js";
@@ -52,8 +52,8 @@ export interface FieldOptions {
   readonly outbox?: number;
   /** Each gateway hears its share of the nodes, and a tenth of the next gateway's; with the ideal mesh only. */
   readonly cells?: boolean;
-  /** Nodes listen only for their answers. */
-  readonly listensForAnswers?: boolean;
+  /** When nodes' receivers are on; default: always. */
+  readonly listens?: Listens;
   /** Probability that a mesh frame is missed. */
   readonly meshLoss?: number;
   readonly modem?: Partial<SimulatorSettings>;
@@ -263,7 +263,7 @@ export class Field {
     const outbox = this.#options.outbox ?? 64;
     const role = new NodeRole({ ...hal, sensor }, device.identity, {
       outbox,
-      listensForAnswers: this.#options.listensForAnswers ?? false,
+      listens: this.#options.listens ?? "always",
       onMeasured: ({ temperature = 0, humidity = 0 }, now) =>
         this.ledger.measured(name, numberOf(temperature, humidity), now),
       onDropped: ({ temperature = 0, humidity = 0 }) =>

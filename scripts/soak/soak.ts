@@ -257,7 +257,7 @@ function fieldOptions(options: SoakOptions): FieldOptions {
     meshLoss: options.meshLoss,
     modem: { loss: options.loss },
     cells: options.cells,
-    listensForAnswers: options.battery,
+    listens: options.battery ? "answers" : "always",
     gateway: { healthInterval: options.health * 1000 },
     spread: options.interval,
   };
