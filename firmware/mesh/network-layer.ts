@@ -99,8 +99,8 @@ export class NetworkLayer {
       const { ivIndex, ctl, ttl, seq, src, dst, transport } = pdu;
       frame = this.#codec.encode(credentials, ivIndex, ctl, ttl - 1, seq, src, dst, transport);
     } else {
-      // Nobody but us can bring it to a Low Power node of ours.
-      if (!this.#state.relay || this.friend?.owns(pdu.dst) === true) return;
+      // Also what is kept for a Low Power node: it may have given its friend up, or never have asked for one itself.
+      if (!this.#state.relay) return;
       frame = this.#codec.relay(pdu, pdu.ttl - 1);
     }
     const { count, intervalMs } = this.#state.relayRetransmit;

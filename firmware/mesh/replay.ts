@@ -27,11 +27,14 @@ export type ReplayVerdict = "new" | "replay" | "replay-list-full";
  * traffic: nothing at all where messages are rare, more where the writes would come too often. `flush` makes a clean
  * restart exact.
  *
- * Segment acknowledgments have a mark of their own. They are sent while a segmented message to the same node may be
+ * Only messages by an AppKey or a device key move that mark. Control messages are anybody's who has the NetKey, who could
+ * put it out of the reach of the node whose name he takes; what they can do once they can do twice. So they have a mark
+ * in memory, which does not last beyond a power cut: the polls of a Low Power node would wear the flash, and a ceiling
+ * would refuse its friend's next offers.
+ *
+ * Segment acknowledgments have a third one. They are sent while a segmented message to the same node may be
  * under way, with higher numbers than that message's SeqAuth: if they moved its mark too, a message whose first
  * segments were lost would be refused for good.
- *
- * What belongs to a friendship moves the mark in memory alone: see {@link acceptForNow}.
  */
 export class ReplayList {
   readonly #storage: MeshStorage;
@@ -41,10 +44,9 @@ export class ReplayList {
   readonly #ivIndexes: Uint32Array;
   /** Last accepted message, -1 when there was none. */
   readonly #seqs: Int32Array;
-  /** Last one that must not be accepted after a restart either, likewise. */
-  readonly #lasting: Int32Array;
-  /** Last accepted segment acknowledgment. */
+  /** Last accepted segment acknowledgment, and other control message. */
   readonly #acknowledgments: Int32Array;
+  readonly #controls: Int32Array;
   /** What storage refuses up to and including, plus one, under the entry's IV Index. */
   readonly #stored: Uint32Array;
   /** By chunk: when it was written last, and how far above the numbers its ceilings were put. */
@@ -70,8 +72,8 @@ export class ReplayList {
     this.#sources = new Uint16Array(places);
     this.#ivIndexes = new Uint32Array(places);
     this.#seqs = new Int32Array(places);
-    this.#lasting = new Int32Array(places);
     this.#acknowledgments = new Int32Array(places);
+    this.#controls = new Int32Array(places);
     this.#stored = new Uint32Array(places);
     for (let chunk = 0; chunk < chunks.length; chunk++) this.#load(chunk * CHUNK, chunks[chunk]);
   }
@@ -103,21 +105,8 @@ export class ReplayList {
     if (place < 0) return false;
     if (ivIndex === this.#ivIndexes[place] && seq > this.#seqs[place]) {
       this.#seqs[place] = seq;
-      this.#lasting[place] = seq;
       if (seq >= this.#stored[place]) return this.#raise(Math.floor(place / CHUNK), now);
     }
-    return true;
-  }
-
-  /**
-   * Remembers a message as {@link accept} does, until the power goes: for polls and what answers them. They are by keys
-   * that a restart ends with the friendship, or lead to nothing without it; and a friend that had to be refused some
-   * numbers after each restart would hardly be found again.
-   */
-  acceptForNow(src: number, ivIndex: number, seq: number): boolean {
-    const place = this.#take(src, ivIndex);
-    if (place < 0) return false;
-    if (ivIndex === this.#ivIndexes[place]) this.#seqs[place] = Math.max(this.#seqs[place], seq);
     return true;
   }
 
@@ -126,9 +115,18 @@ export class ReplayList {
    * messages under way now, what their receiver has said before.
    */
   acceptAcknowledgment(src: number, ivIndex: number, seq: number): boolean {
+    return this.#acceptFor(this.#acknowledgments, src, ivIndex, seq);
+  }
+
+  /** Whether another control message is new, and remembers it; not stored either. */
+  acceptControl(src: number, ivIndex: number, seq: number): boolean {
+    return this.#acceptFor(this.#controls, src, ivIndex, seq);
+  }
+
+  #acceptFor(marks: Int32Array, src: number, ivIndex: number, seq: number): boolean {
     const place = this.#take(src, ivIndex);
-    if (place < 0 || ivIndex !== this.#ivIndexes[place] || seq <= this.#acknowledgments[place]) return false;
-    this.#acknowledgments[place] = seq;
+    if (place < 0 || ivIndex !== this.#ivIndexes[place] || seq <= marks[place]) return false;
+    marks[place] = seq;
     return true;
   }
 
@@ -161,19 +159,22 @@ export class ReplayList {
     }
     this.#ivIndexes[place] = ivIndex;
     this.#seqs[place] = -1;
-    this.#lasting[place] = -1;
     this.#acknowledgments[place] = -1;
+    this.#controls[place] = -1;
     this.#stored[place] = 0;
     return place;
   }
 
-  /** The first free place, or that of a source which cannot send a valid message any more; -1 when there is none. */
+  /**
+   * The first free place, or that of a source which cannot send a valid message any more or has sent none; -1 when there
+   * is none.
+   */
   #place(ivIndex: number): number {
     const free = this.#sources.indexOf(FREE);
     if (free >= 0) return free;
     // Nothing is accepted from before the previous IV Index, so an entry from there protects nothing (§3.10.5).
     for (let i = 0; i < this.#sources.length; i++) if (this.#ivIndexes[i] + 1 < ivIndex) return i;
-    return -1;
+    return this.#seqs.indexOf(-1);
   }
 
   /** Writes a chunk's ceilings: further up than last time if that was too short a while ago, less far if long ago. */
@@ -192,7 +193,7 @@ export class ReplayList {
     const writer = new ByteWriter(CHUNK * ENTRY);
     const end = Math.min(from + CHUNK, this.#sources.length);
     for (let i = from; i < end; i++) {
-      if (this.#sources[i] === FREE || this.#lasting[i] < 0) continue;
+      if (this.#sources[i] === FREE || this.#seqs[i] < 0) continue;
       writer.u16(this.#sources[i]).u32(this.#ivIndexes[i]).uint(this.#ceiling(i, above), 3);
     }
     if (!this.#storage.set(PREFIX + from / CHUNK, writer.finish())) return false;
@@ -201,7 +202,7 @@ export class ReplayList {
   }
 
   #ceiling(place: number, above: number): number {
-    return Math.min(this.#lasting[place] + above, SEQ_MAX);
+    return Math.min(this.#seqs[place] + above, SEQ_MAX);
   }
 
   #load(from: number, stored: Uint8Array): void {
@@ -210,9 +211,9 @@ export class ReplayList {
       this.#sources[i] = reader.u16()!;
       this.#ivIndexes[i] = reader.u32()!;
       this.#seqs[i] = reader.uint(3)!;
-      this.#lasting[i] = this.#seqs[i];
-      // Nothing is stored of acknowledgments, and the ceiling would refuse good ones.
+      // Nothing is stored of control messages, and the ceiling would refuse good ones.
       this.#acknowledgments[i] = -1;
+      this.#controls[i] = -1;
       this.#stored[i] = this.#seqs[i] + 1;
       this.#places.set(this.#sources[i], i);
     }

@@ -26,14 +26,6 @@ import {
 import type { MeshLimits, MeshTiming } from "./timing.js";
 import { AKF, type DecryptedAccess, UpperTransport } from "./upper-transport.js";
 
-/** What a Low Power node and its friend say to each other, but for the end of a friendship. */
-function isOfAFriendship(opcode: number): boolean {
-  return (
-    (opcode >= ControlOpcode.FRIEND_POLL && opcode <= ControlOpcode.FRIEND_OFFER) ||
-    (opcode >= ControlOpcode.SUBSCRIPTION_LIST_ADD && opcode <= ControlOpcode.SUBSCRIPTION_LIST_CONFIRM)
-  );
-}
-
 /** What the transport layers are put between. */
 export interface TransportOptions {
   readonly storage: MeshStorage;
@@ -203,7 +195,7 @@ export class Transport {
     }
     if (this.#keeps(pdu)) this.#store(pdu, pdu.seq, transport);
     if (!own) return;
-    const verdict = this.replay.check(pdu.src, pdu.ivIndex, pdu.seq);
+    const verdict = pdu.ctl ? "new" : this.replay.check(pdu.src, pdu.ivIndex, pdu.seq);
     if (verdict !== "new") {
       this.#counters.add(`drop.${verdict}`);
       return;
@@ -270,11 +262,9 @@ export class Transport {
 
   #deliver(upper: UpperPdu, now: number): void {
     if (upper.ctl) {
-      const { src, ivIndex, seq, header } = upper;
-      const known = isOfAFriendship(header)
-        ? this.replay.acceptForNow(src, ivIndex, seq)
-        : this.#accept(upper, now);
-      if (known) this.#options.onControl(upper, now);
+      const isNew = this.replay.acceptControl(upper.src, upper.ivIndex, upper.seq);
+      if (isNew) this.#options.onControl(upper, now);
+      else this.#counters.add("drop.control-old");
       return;
     }
     const decrypted = this.#upper.decrypt(upper, this.#state.labels);

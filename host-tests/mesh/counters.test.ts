@@ -194,26 +194,31 @@ describe("mesh replay protection list", () => {
     assert.ok(store.writes <= 2 * 480, `${store.writes} writes in a day`);
   });
 
-  it("keeps what belongs to a friendship in memory alone, and loses none of it at a power cut", () => {
+  it("has control messages move no mark but their own, which is gone with the power", () => {
     const store = new MemoryStore();
     const list = new ReplayList(meshStorage(store), 64, 32);
     for (let seq = 0; seq < 100; seq++) {
+      assert.ok(list.acceptControl(7, 1, 1000 * seq));
+      assert.ok(!list.acceptControl(7, 1, 1000 * seq));
       assert.equal(list.check(7, 1, seq), "new");
-      assert.ok(list.acceptForNow(7, 1, seq));
-      assert.equal(list.check(7, 1, seq), "replay");
-      // A busy source beside it, whose ceiling is far above.
-      list.accept(9, 1, seq, seq * 100);
+      list.accept(7, 1, seq, seq * 100);
     }
+    assert.ok(!list.acceptControl(7, 1, 98_999));
     const restarted = new ReplayList(meshStorage(store), 64, 32);
-    assert.equal(restarted.check(7, 1, 100), "new");
-    assert.equal(restarted.check(9, 1, 100), "replay");
-    // A message that lasts, between others that do not.
-    list.accept(7, 1, 200, 20_000);
-    list.acceptForNow(7, 1, 300);
-    assert.equal(list.check(7, 1, 299), "replay");
-    const again = new ReplayList(meshStorage(store), 64, 32);
-    assert.equal(again.check(7, 1, 200), "replay");
-    assert.equal(again.check(7, 1, 233), "new");
+    assert.equal(restarted.check(7, 1, 99), "replay");
+    assert.ok(restarted.acceptControl(7, 1, 0));
+  });
+
+  it("makes room for messages where there were only control messages", () => {
+    const list = new ReplayList(meshStorage(new MemoryStore()), 4, 0);
+    for (let src = 1; src <= 40; src++) {
+      list.acceptControl(src, 1, 5);
+      list.acceptAcknowledgment(src, 1, 5);
+    }
+    for (let src = 101; src <= 104; src++) assert.ok(list.accept(src, 1, 0, 0));
+    assert.equal(list.check(105, 1, 0), "replay-list-full");
+    assert.ok(!list.acceptControl(105, 1, 0));
+    for (let src = 101; src <= 104; src++) assert.equal(list.check(src, 1, 0), "replay");
   });
 
   it("loses no number at a clean restart", () => {

@@ -368,6 +368,20 @@ describe("mesh Friend and Low Power node", () => {
     assert.equal(befriended(sleeper), FRIEND);
   });
 
+  it("a node that sleeps not, in whose name somebody makes a friendship, goes on getting what is for it", () => {
+    const { network, peer, friend } = setUp({
+      reaches: (from, to) => (from !== 0 && to !== 0) || from === 1 || to === 1,
+    });
+    const victim = network.add(3, { defaultTtl: 4 });
+    network.run(10_000);
+    assert.ok(friend.stack.friend?.owns(3), "the sleeper has its address");
+    for (const text of ["01", "02".repeat(30), "03"]) {
+      peer.stack.send(3, OPCODE_COAP_STATUS, hex(text));
+      network.run(1000);
+    }
+    assert.deepEqual(victim.heard, ["01", "02".repeat(30), "03"]);
+  });
+
   it("the feature can be switched off over the air", () => {
     const { network, peer, friend, sleeper } = setUp();
     network.run(10_000);

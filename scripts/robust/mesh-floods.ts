@@ -65,6 +65,27 @@ const FLOODS: readonly Flood[] = [
     },
   },
   {
+    attack: "control messages in the name of nodes, with numbers that they never reach",
+    has: "the NetKey",
+    every: 250,
+    run: (insider, attempt, field) => {
+      const heartbeat = Uint8Array.of(ControlOpcode.HEARTBEAT, 5, 0, 0);
+      const src = nodeOf(field, attempt);
+      insider.transport(heartbeat, { src, dst: gatewayOf(field), seq: 0xf00000 + attempt, ctl: true });
+    },
+  },
+  {
+    attack: "segment acknowledgments between node and gateway, with numbers that they never reach",
+    has: "the NetKey",
+    every: 250,
+    run: (insider, attempt, field) => {
+      const acknowledgment = Uint8Array.of(ControlOpcode.SEGMENT_ACKNOWLEDGMENT, 0, 0, 0, 0, 0, 0);
+      const [node, gateway] = [nodeOf(field, attempt >> 1), gatewayOf(field)];
+      const way = attempt & 1 ? { src: node, dst: gateway } : { src: gateway, dst: node };
+      insider.transport(acknowledgment, { ...way, seq: 0xf00000 + attempt, ctl: true });
+    },
+  },
+  {
     attack: "provisioning links that are opened and left",
     has: "nothing",
     every: 150,
