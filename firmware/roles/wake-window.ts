@@ -44,8 +44,9 @@ export class WakeWindow implements Timed {
     if (lowPower?.alone === false) {
       return lowPower.listening === this.#listening ? this.#beaconsAt : Number.NEGATIVE_INFINITY;
     }
-    const closeAt = this.#listening && !this.#expecting ? this.#closeAt : NEVER;
-    return Math.min(closeAt, this.#beaconsAt);
+    // Also when the friend was lost in the middle of it.
+    if (this.#expecting) return this.#listening ? this.#beaconsAt : Number.NEGATIVE_INFINITY;
+    return Math.min(this.#listening ? this.#closeAt : NEVER, this.#beaconsAt);
   }
 
   tick(now: number): void {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { LowPower } from "../../firmware/mesh/low-power.js";
 import { Pump } from "../../firmware/roles/pump.js";
 import { WakeWindow } from "../../firmware/roles/wake-window.js";
 import { Field } from "../../scripts/soak/field.js";
@@ -8,12 +9,16 @@ import { VirtualClock } from "../../sim/clock.js";
 const HOUR = 3_600_000;
 
 describe("a battery node's receiver", () => {
-  function setUp() {
+  function setUp(lowPower?: { alone: boolean; listening: boolean }) {
     const clock = new VirtualClock();
     const switched: string[] = [];
     const state = { expects: false };
     const window = new WakeWindow(
-      { listen: (on) => switched.push(`${on ? "on" : "off"} ${clock.now()}`), expects: () => state.expects },
+      {
+        listen: (on) => switched.push(`${on ? "on" : "off"} ${clock.now()}`),
+        expects: () => state.expects,
+        lowPower: lowPower as LowPower | undefined,
+      },
       0,
     );
     const pump = new Pump(clock, window);
@@ -55,6 +60,24 @@ describe("a battery node's receiver", () => {
       [6, 12, 18, 24].map((hour) => `on ${hour * HOUR}`),
     );
     assert.equal(switched.at(-1), `off ${24 * HOUR + 15_000}`);
+  });
+
+  it("is its friend's affair while there is one, and on at once when it is lost while something is expected", () => {
+    const lowPower = { alone: false, listening: true };
+    const { clock, switched, state, pump } = setUp(lowPower);
+    const at = (seconds: number, change: () => void) => {
+      clock.run(seconds * 1000);
+      change();
+      pump.settle();
+    };
+    at(20, () => (lowPower.listening = false));
+    at(21, () => (state.expects = true));
+    at(22, () => (lowPower.listening = true));
+    at(23, () => (lowPower.listening = false));
+    at(24, () => (lowPower.alone = true));
+    at(25, () => (state.expects = false));
+    clock.run(HOUR);
+    assert.deepEqual(switched, ["off 20000", "on 22000", "off 23000", "on 24000", "off 27000"]);
   });
 
   const air = { nodes: 2, air: true, meshLoss: 0.1, settings: { interval: 60 } };
