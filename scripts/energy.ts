@@ -9,6 +9,7 @@ import { EmulatedNetwork } from "./board/emulated-network.js";
 import type { EmulatorCounts } from "./board/emulator.js";
 import { BATTERIES, chargeOf, dayOf, type Share, storeYears, type Work, yearsOf } from "./board/energy.js";
 import { findEmulator, withEmulator } from "./board/find-emulator.js";
+import { ListeningTime } from "./board/listening.js";
 import { findBuildTools, MissingTool } from "./board/tools.js";
 import { decimal, fail, newCommand, wholeNumber } from "./cli.js";
 
@@ -26,8 +27,6 @@ const command = withEmulator(
 
 const options = command.opts<{ readings: number; interval: number; docs?: boolean; emulator?: string }>();
 
-/** SVC numbers of sd_ble_gap_scan_start and sd_ble_gap_scan_stop (S140 7, ble_gap.h). */
-const SCAN = { start: 0x8a, stop: 0x8b } as const;
 /** What the emulator takes for its estimate of time, and the nRF52840's clock, Hz. */
 const CYCLES_PER_INSTRUCTION = 1.35;
 const CLOCK = 64e6;
@@ -52,20 +51,15 @@ interface Run {
 async function run(network: EmulatedNetwork, seconds: number): Promise<Run> {
   const before = network.measured.length;
   const board = await network.switchOn("node-1", { seconds, calls: true });
-  let since: number | undefined;
-  let listening = 0;
-  board.onCall = (svc, ms) => {
-    const now = Math.max(ms / 1000, START);
-    if (svc === SCAN.start) since ??= now;
-    else if (svc === SCAN.stop && since !== undefined) {
-      listening += now - since;
-      since = undefined;
-    }
-  };
+  const listening = new ListeningTime(START);
+  board.onCall = (svc, ms) => listening.call(svc, ms);
   await board.ended;
-  if (since !== undefined) listening += seconds - since;
   if (board.counts === undefined) throw new Error("the node does not come to the end of its run");
-  return { counts: board.counts, listening, readings: network.measured.length - before };
+  return {
+    counts: board.counts,
+    listening: listening.until(seconds),
+    readings: network.measured.length - before,
+  };
 }
 
 async function count(listen: string, directory: string): Promise<Work> {

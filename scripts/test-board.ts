@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { InvalidArgumentError } from "commander";
 import { Random } from "../sim/random.js";
+import { battery } from "./board/battery.js";
 import { exceeded, FLASH_LIMIT, HEAP_LIMIT, type Measured, TIME_LIMIT } from "./board/budgets.js";
 import { BuildFailed, type BuiltImage, buildImage, TARGETS, type Target } from "./board/build.js";
 import { crowd } from "./board/crowd.js";
@@ -20,7 +21,7 @@ import { type CutsResult, cutsFromTheBeginning, cutsInARow } from "./board/store
 import { type BuildTools, findBuildTools, MissingTool } from "./board/tools.js";
 import { decimal, newCommand, wholeNumber } from "./cli.js";
 
-const PARTS = ["chip", "cuts", "provision", "main", "joined", "crowd", "endurance"] as const;
+const PARTS = ["chip", "cuts", "provision", "main", "joined", "crowd", "endurance", "battery"] as const;
 type Part = (typeof PARTS)[number];
 
 /** `main,endurance` */
@@ -197,6 +198,23 @@ async function endurance(
   );
 }
 
+/** The node's image is built once more, for batteries. */
+async function onBatteries(
+  tools: BuildTools,
+  emulator: string,
+  elf: Record<"node" | "relay" | "gateway", string>,
+  directory: string,
+): Promise<void> {
+  const config = { heapReport: "yes", listen: "friend" };
+  const { elf: node } = await buildImage("node", tools, { target: "dk", config });
+  const result = await battery({ emulator, elf: { ...elf, node }, directory, loss: options.loss });
+  const share = `${(100 * result.listening).toFixed(1)} % of the time`;
+  check(
+    `a battery node and its friend bring ${result.measured} readings; it listens ${share}`,
+    result.failures,
+  );
+}
+
 async function buildAll(
   tools: BuildTools,
   target: Target,
@@ -277,6 +295,7 @@ async function run(tools: BuildTools, emulator: string, directory: string): Prom
         await crowded(emulator, devices, join(directory, "crowd"));
       }
       if (wants("endurance")) await endurance(emulator, devices, directory);
+      if (wants("battery")) await onBatteries(tools, emulator, devices, join(directory, "battery"));
     }
   }
 }
