@@ -171,14 +171,35 @@ describe("board build: loops", () => {
   });
 
   it("go without closing, because no generator of the firmware's waits for it", () => {
-    for (const folder of ["firmware", "hal/nrf52", "manifests"]) {
-      for (const file of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
-        if (!file.endsWith(".ts")) continue;
-        const text = readFileSync(join(folder, file), "utf8");
-        const generates = /function\*|^\s+(async )?\*\s*[\w#[]+.*\(.*\{$/m.test(text);
-        assert.ok(!(generates && /\bfinally\b/.test(text)), `${file}: a generator and finally`);
-        assert.doesNotMatch(text, /^\s+return\(.*\{$/m, `${file}: an iterator that wants to be closed`);
-      }
+    for (const [file, text] of boardSources()) {
+      const generates = /function\*|^\s+(async )?\*\s*[\w#[]+.*\(.*\{$/m.test(text);
+      assert.ok(!(generates && /\bfinally\b/.test(text)), `${file}: a generator and finally`);
+      assert.doesNotMatch(text, /^\s+return\(.*\{$/m, `${file}: an iterator that wants to be closed`);
     }
   });
 });
+
+describe("board build: a C library in part", () => {
+  it("is asked for whole powers only", () => {
+    for (const [file, text] of boardSources()) {
+      assert.doesNotMatch(
+        text,
+        /Math\.(pow|exp|log|cbrt|hypot)\b/,
+        `${file}: functions that boardC.c has not`,
+      );
+      assert.doesNotMatch(
+        text,
+        /(?<!\/)\*\*\s*(-?\d*\.\d|\([^)]*(\/|\.\d))/,
+        `${file}: a power with a fraction`,
+      );
+    }
+  });
+});
+
+function* boardSources(): Generator<[file: string, text: string]> {
+  for (const folder of ["firmware", "hal/nrf52", "manifests"]) {
+    for (const file of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+      if (file.endsWith(".ts")) yield [file, readFileSync(join(folder, file), "utf8")];
+    }
+  }
+}
