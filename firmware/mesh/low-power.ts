@@ -157,7 +157,7 @@ export class LowPower {
     const credentials = keys.subnets().next().value?.transmit.credentials;
     if (!this.#established || credentials === undefined) return;
     counters.add("friend.distrusted");
-    // It would go on taking what is for this node, and relay none of it.
+    // It would go on acknowledging what is for this node.
     const clear = encodeFriendClear(this.#options.state.address, this.#counter);
     sendControl(credentials, ControlOpcode.FRIEND_CLEAR, this.#friend, 0, clear);
     this.#lose();
