@@ -1,4 +1,5 @@
 import uPlot from "uplot";
+import { rangeOf } from "./axis.js";
 import { h } from "./dom.js";
 import { fixed, moment } from "./format.js";
 import type { Track } from "./series.js";
@@ -12,6 +13,8 @@ export interface Quantity {
   readonly colour: string;
   /** So much is always shown, so that the noise of a calm room does not look like weather. */
   readonly least: number;
+  /** Nothing of it is below zero, and so is no axis. */
+  readonly counts?: boolean;
 }
 
 /** The page's colours, which the canvas cannot inherit. */
@@ -103,7 +106,7 @@ export class Chart {
   recolour(always = false): void {
     if (this.#plot === undefined && !always) return;
     this.#plot?.destroy();
-    const { least, colour: name } = this.#quantity;
+    const { least, counts = false, colour: name } = this.#quantity;
     const stroke = colour(name);
     const axis = {
       font: `11px ${colour("--font")}`,
@@ -126,7 +129,7 @@ export class Chart {
         },
         scales: {
           x: { range: () => [this.#from, this.#to] },
-          y: { range: (_plot, bottom, top) => rangeOf(bottom, top, least) },
+          y: { range: (_plot, bottom, top) => rangeOf(bottom, top, least, counts) },
         },
         series: [{}, { stroke, width: 1.6, points: { size: 4, width: 0, fill: stroke } }, edge, edge],
         bands: [{ series: [2, 3], fill: `${stroke}2b` }],
@@ -174,13 +177,6 @@ export class Chart {
     const flip = x > this.element.clientWidth / 2;
     this.#tip.style.transform = `translateX(${Math.round(flip ? x - this.#tip.offsetWidth - 10 : x + 10)}px)`;
   }
-}
-
-function rangeOf(bottom: number | null, top: number | null, least: number): [number, number] {
-  if (bottom === null || top === null) return [0, least];
-  const middle = (bottom + top) / 2;
-  const half = (Math.max(least, top - bottom) / 2) * 1.15;
-  return [middle - half, middle + half];
 }
 
 /** A dot at the end of the line: where things stand now. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { EventJson } from "../../cloud/model.js";
 import type { MeshJson } from "../../cloud/overview-json.js";
+import { rangeOf } from "../../cloud/page/axis.js";
 import { eventFilter, matchesEvent } from "../../cloud/page/event-filter.js";
 import { ago, duration, fixed, shortened } from "../../cloud/page/format.js";
 import { layOut } from "../../cloud/page/map-layout.js";
@@ -11,6 +12,26 @@ import { sparkline } from "../../cloud/page/sparkline.js";
 import { EventStreamParser } from "../../cloud/page/sse.js";
 
 describe("parts of the page", () => {
+  describe("axes", () => {
+    it("show all values and as much as they must", () => {
+      const value = fc.double({ min: -1e6, max: 1e6, noNaN: true });
+      fc.assert(
+        fc.property(value, value, fc.integer({ min: 1, max: 100 }), (a, b, least) => {
+          const [bottom, top] = rangeOf(Math.min(a, b), Math.max(a, b), least, false);
+          assert.ok(bottom <= Math.min(a, b) && Math.max(a, b) <= top && top - bottom >= least);
+        }),
+      );
+    });
+
+    it("of what is counted begin at zero", () => {
+      assert.deepEqual(rangeOf(0, 0, 4, true), [-0.184, 4.6]);
+      assert.deepEqual(rangeOf(null, null, 4, true), [0, 4]);
+      const [bottom, top] = rangeOf(0, 12, 4, true);
+      assert.ok(bottom < 0 && bottom > -1 && top > 12);
+      assert.deepEqual(rangeOf(100, 102, 4, true), rangeOf(100, 102, 4, false));
+    });
+  });
+
   describe("addresses", () => {
     it("lead back to where they were made, whatever a device is called", () => {
       fc.assert(

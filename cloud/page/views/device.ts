@@ -259,9 +259,9 @@ function reports(gateway: string): Source {
   return {
     quantities: [
       { name: "Signal", unit: "dBm", digits: 0, colour: "--cool", least: 10 },
-      { name: "Waiting", unit: "datagrams", digits: 1, colour: "--warm", least: 4 },
-      { name: "Dropped", unit: "since its start", digits: 0, colour: "--alarm", least: 10 },
-      { name: "Heard", unit: "nodes", digits: 0, colour: "--good", least: 4 },
+      { name: "Waiting", unit: "datagrams", digits: 1, colour: "--warm", least: 4, counts: true },
+      { name: "Dropped", unit: "since its start", digits: 0, colour: "--alarm", least: 10, counts: true },
+      { name: "Heard", unit: "nodes", digits: 0, colour: "--good", least: 4, counts: true },
       { ...BATTERY, name: "Supply" },
     ],
     async load(from, to, points) {
