@@ -11,7 +11,7 @@ import { BuildFailed, type BuiltImage, buildImage, TARGETS, type Target } from "
 import { crowd } from "./board/crowd.js";
 import { differential } from "./board/differential.js";
 import { writeSection } from "./board/document.js";
-import { EmulatedNetwork } from "./board/emulated-network.js";
+import { EmulatedNetwork, lostLine } from "./board/emulated-network.js";
 import { endure } from "./board/endurance.js";
 import { findEmulator, OWN, withEmulator } from "./board/find-emulator.js";
 import { checkJoinedWorld } from "./board/joined-world.js";
@@ -118,13 +118,10 @@ async function mainJob(
     await network.wait(1000);
     missing = await network.missing(due);
   }
-  const failures = network.complaints.map(({ device, line }) => `${device}: ${line}`);
-  failures.push(...network.audit.reused, ...(await network.replays()));
+  const failures = await network.faults();
   await network.stop();
   if (due.length < (2 * seconds) / interval / 3) failures.push(`only ${due.length} readings were measured`);
-  failures.push(
-    ...missing.map(({ node, temperature, humidity }) => `lost: ${node} ${temperature} °C ${humidity} %`),
-  );
+  failures.push(...missing.map(lostLine));
   const { seqs, partialIvs } = network.audit.counts;
   if (target === "dk") {
     endured.set(

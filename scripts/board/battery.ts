@@ -1,16 +1,7 @@
 /** An emulated node for batteries, with an emulated relay as its friend: what it brings, and how long it listens. */
 
-import type { DeviceKind } from "../../sim/network.js";
-import { EmulatedNetwork, type Measured } from "./emulated-network.js";
+import { EmulatedNetwork, type JobOptions, lostLine, type Measured } from "./emulated-network.js";
 import { ListeningTime } from "./listening.js";
-
-export interface BatteryOptions {
-  readonly emulator: string;
-  /** The node's is built with `listen` = `friend`. */
-  readonly elf: Readonly<Record<DeviceKind, string>>;
-  readonly directory: string;
-  readonly loss: number;
-}
 
 export interface BatteryResult {
   readonly measured: number;
@@ -26,13 +17,13 @@ const END = START + 20 * INTERVAL;
 /** A node without a friend listens for a quarter of the time at this interval, one with a friend for a fortieth. */
 const MOST = 0.06;
 
-/** Also over a power cut, after which relay and node must find each other again. */
-export async function battery({ emulator, elf, directory, loss }: BatteryOptions): Promise<BatteryResult> {
+/**
+ * Also over a power cut, after which relay and node must find each other again. The node's image is one with
+ * `listen` = `friend`.
+ */
+export async function battery(job: JobOptions): Promise<BatteryResult> {
   const network = await EmulatedNetwork.start({
-    emulator,
-    elf,
-    directory,
-    loss,
+    ...job,
     nodes: 1,
     relays: 1,
     gateways: 1,
@@ -58,12 +49,7 @@ export async function battery({ emulator, elf, directory, loss }: BatteryOptions
     due.push(...network.measured.slice(before, -2));
   }
   const missing = await network.missing(due);
-  failures.push(
-    ...network.complaints.map(({ device, line }) => `${device}: ${line}`),
-    ...network.audit.reused,
-    ...(await network.replays()),
-    ...missing.map(({ node, temperature, humidity }) => `lost: ${node} ${temperature} °C ${humidity} %`),
-  );
+  failures.push(...(await network.faults()), ...missing.map(lostLine));
   await network.stop();
   if (due.length < 30) failures.push(`only ${due.length} readings were measured`);
   return { measured: due.length, listening: seconds / (2 * (END - START)), failures };

@@ -1,14 +1,6 @@
 /** As many nodes as a gateway is made for, and no coverage for a while: whether it bears that. */
 
-import type { DeviceKind } from "../../sim/network.js";
-import { EmulatedNetwork } from "./emulated-network.js";
-
-export interface CrowdOptions {
-  readonly emulator: string;
-  readonly elf: Readonly<Record<DeviceKind, string>>;
-  readonly directory: string;
-  readonly loss: number;
-}
+import { EmulatedNetwork, type JobOptions, lostLine } from "./emulated-network.js";
 
 export interface CrowdResult {
   readonly nodes: number;
@@ -28,19 +20,16 @@ const WITHOUT = 300;
 /** Seconds after that in which all that was measured must come. */
 const LIMIT = 600;
 
-export async function crowd({ emulator, elf, directory, loss }: CrowdOptions): Promise<CrowdResult> {
+export async function crowd(job: JobOptions): Promise<CrowdResult> {
   const network = await EmulatedNetwork.start({
-    emulator,
-    elf,
+    ...job,
     nodes: 1,
     simulatedNodes: NODES - 1,
     relays: 0,
     gateways: 1,
-    loss,
     seed: 1,
     interval: INTERVAL,
     paced: false,
-    directory,
   });
   const modem = network.modems.get("gateway-1")!;
   await network.wait(WITH * 1000);
@@ -54,10 +43,7 @@ export async function crowd({ emulator, elf, directory, loss }: CrowdOptions): P
     missing = await network.missing(due);
   }
   const failures = network.complaints.map(({ device, line }) => `${device}: ${line}`);
-  failures.push(
-    ...network.audit.reused,
-    ...missing.map(({ node, temperature, humidity }) => `lost: ${node} ${temperature} °C ${humidity} %`),
-  );
+  failures.push(...network.audit.reused, ...missing.map(lostLine));
   await network.stop();
   return { nodes: NODES, measured: due.length, heap: network.heapPeak.get("gateway-1") ?? 0, failures };
 }

@@ -48,6 +48,9 @@ export interface EmulatedNetworkOptions {
   readonly onLine?: (device: string, line: string) => void;
 }
 
+/** What a job of emulated boards is given, whatever they do in it. */
+export type JobOptions = Pick<EmulatedNetworkOptions, "emulator" | "elf" | "directory" | "loss">;
+
 /** A reading that an emulated node's console told of, or that a simulated node's sensor gave. */
 export interface Measured {
   readonly node: string;
@@ -69,6 +72,11 @@ export interface Limits {
 interface Running {
   readonly device: Device;
   readonly board: EmulatedBoard;
+}
+
+/** A reading that has not come, in a line. */
+export function lostLine({ node, temperature, humidity }: Measured): string {
+  return `lost: ${node} ${temperature} °C ${humidity} %`;
 }
 
 export class EmulatedNetwork {
@@ -291,6 +299,15 @@ export class EmulatedNetwork {
       for (const reading of await this.readings(node)) stored.add(`${node} ${reading}`);
     }
     return due.filter(({ node, temperature, humidity }) => !stored.has(`${node} ${temperature} ${humidity}`));
+  }
+
+  /** What must not be, in lines: complaints of boards, numbers used twice, replays. */
+  async faults(): Promise<string[]> {
+    return [
+      ...this.complaints.map(({ device, line }) => `${device}: ${line}`),
+      ...this.audit.reused,
+      ...(await this.replays()),
+    ];
   }
 
   /** Counters of the server that speak of replays, with what they count. */

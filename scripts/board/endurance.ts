@@ -87,8 +87,7 @@ export async function endure(options: EnduranceOptions): Promise<EnduranceResult
       }
     };
     await Promise.all(Array.from({ length: ABREAST }, worker));
-    failures.push(...network.audit.reused, ...(await network.replays()));
-    failures.push(...network.complaints.map(({ device, line }) => `${device}: ${line}`));
+    failures.push(...(await network.faults()));
     seqs += network.audit.counts.seqs;
     partialIvs += network.audit.counts.partialIvs;
     await network.stop();
